@@ -1,0 +1,99 @@
+"""The catalog: every device, stream and layout the run knows, extended by births at run time."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from core.spec import DeviceSpec, LayoutSpec, StreamSpec, dump, load
+
+
+@dataclass(frozen=True, slots=True)
+class StreamEntry:
+    """A stream with its place in the catalog."""
+
+    index: int
+    path: str
+    device: str
+    spec: StreamSpec
+
+
+class Catalog:
+    """Devices by path, streams by index and path, layouts by name.
+
+    An index, once given, always means the same stream path. A device that is born again with other
+    channels keeps its paths; the changed stream gets a layout of another name.
+    """
+
+    def __init__(self, devices: Iterable[DeviceSpec] = ()) -> None:
+        self.devices: dict[str, DeviceSpec] = {}
+        self.streams: list[StreamEntry] = []
+        self.layouts: dict[str, LayoutSpec] = {}
+        self._index: dict[str, int] = {}
+        for device in devices:
+            self.add(device)
+
+    def add(self, device: DeviceSpec) -> DeviceSpec:
+        """Add or replace a device; returns it as catalogued (layouts of clashing names are renamed)."""
+        streams = tuple(replace(s, layout=self._settle(s.layout)) for s in device.streams)
+        settled = replace(device, streams=streams)
+        self.devices[settled.path] = settled
+        for spec in streams:
+            path = settled.stream_path(spec.name)
+            index = self._index.get(path)
+            if index is None:
+                index = self._index[path] = len(self.streams)
+                self.streams.append(StreamEntry(index, path, settled.path, spec))
+            else:
+                self.streams[index] = StreamEntry(index, path, settled.path, spec)
+        return settled
+
+    def index(self, stream_path: str) -> int:
+        """Return the index of a stream path; raises KeyError where there is none."""
+        return self._index[stream_path]
+
+    def find(self, stream_path: str) -> StreamEntry | None:
+        """Return a stream by path, or None."""
+        index = self._index.get(stream_path)
+        return None if index is None else self.streams[index]
+
+    def layout(self, name: str) -> LayoutSpec:
+        """Return a layout by name; raises KeyError where there is none."""
+        return self.layouts[name]
+
+    def save(self, path: Path) -> None:
+        """Write the catalog as JSON; :meth:`read` restores the same indices."""
+        paths = [entry.path for entry in self.streams]
+        text = json.dumps({"streams": paths, "devices": dump(list(self.devices.values()))}, ensure_ascii=False)
+        scratch = path.with_suffix(path.suffix + ".part")
+        scratch.write_text(text, encoding="utf-8")
+        scratch.replace(path)
+
+    @classmethod
+    def read(cls, path: Path) -> Catalog:
+        """Return the catalog of :meth:`save`."""
+        value = json.loads(path.read_text(encoding="utf-8"))
+        devices = load(value["devices"])
+        specs = {d.stream_path(s.name): (d.path, s) for d in devices for s in d.streams}
+        catalog = cls()
+        for index, stream_path in enumerate(value["streams"]):
+            device, spec = specs[stream_path]
+            catalog._index[stream_path] = index
+            catalog.streams.append(StreamEntry(index, stream_path, device, spec))
+        for device_spec in devices:
+            catalog.add(device_spec)
+        return catalog
+
+    def _settle(self, layout: LayoutSpec) -> LayoutSpec:
+        known = self.layouts.get(layout.name)
+        if known is None:
+            self.layouts[layout.name] = layout
+            return layout
+        if known.channels == layout.channels:
+            return known
+        digest = hashlib.blake2b(repr(layout.channels).encode(), digest_size=4).hexdigest()
+        base = layout.name.partition("~")[0]
+        return self._settle(LayoutSpec(f"{base}~{digest}", layout.channels))

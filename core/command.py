@@ -1,0 +1,59 @@
+"""What goes back to equipment, what it answers, and what devices tell in words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+Status = Literal["accepted", "done", "refused", "failed", "expired"]
+Severity = Literal["info", "warning", "alarm"]
+FINAL: frozenset[Status] = frozenset({"done", "refused", "failed", "expired"})
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """The row that led to a command."""
+
+    stream: str
+    sid: int
+    seq: int
+    t: int
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A request to a device, idempotent by ``id``; times are ns UTC run time.
+
+    ``issuer`` names who asks (``rule:<name>``, ``policy:<name>``, ``user:<name>``).
+    """
+
+    id: str
+    device: str
+    name: str
+    issuer: str
+    t: int
+    expires: int
+    args: dict[str, float | str] = field(default_factory=dict)
+    cause: Cause | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CommandResult:
+    """What the equipment did about a command; ``detail`` is the reason or the effect in words."""
+
+    id: str
+    device: str
+    status: Status
+    detail: str
+    t: int
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened, in words; ``name`` is a stable code such as ``failure`` or ``repaired``."""
+
+    device: str
+    name: str
+    text: str
+    t: int
+    severity: Severity = "info"
