@@ -58,7 +58,8 @@ def create_app(
         generate_unique_id_function=lambda route: route.name,
     )
     store = History(reader, live.catalog, config.max_points, config.max_rows)
-    app.state.context = Context(live, store, Pulse(live), send, config)
+    may_command = send is not None and config.commands and not config.token
+    app.state.context = Context(live, store, Pulse(live, may_command), send, config)
     for part in (run, catalog, history, notes):
         app.include_router(part.router, prefix="/api/v1")
     app.mount("/static", StaticFiles(directory=texts.HERE / "static"), name="static")

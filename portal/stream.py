@@ -22,10 +22,11 @@ CATALOG_EVERY = 4  # ticks between two sendings of a growing catalog
 
 
 class Pulse:
-    """Snapshots and deltas of a live state."""
+    """Snapshots and deltas of a live state; ``commands`` tells pages whether they may ask for some."""
 
-    def __init__(self, live: LiveState, tick_s: float = TICK_S) -> None:
+    def __init__(self, live: LiveState, commands: bool = False, tick_s: float = TICK_S) -> None:
         self.live = live
+        self.commands = commands
         self.tick_s = tick_s
         self.clients = 0
         self.stopping = asyncio.Event()
@@ -42,7 +43,7 @@ class Pulse:
         live = self.live
         with live.lock:
             return {
-                "run": live.run.view(live.now()),
+                "run": {**live.run.view(live.now()), "commands": self.commands},
                 **views.pulse(live),
                 "catalog": views.catalog(live),
                 "values": views.values(live, 0),
