@@ -14,7 +14,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +54,7 @@ class RunFacts:
     speed: float
     device: str
     versions: dict[str, str]
-    transport: dict[str, Transport]
+    transport: dict[str, Transport] = field(default_factory=dict)
     rejected: int = 0
 
 
