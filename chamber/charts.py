@@ -49,15 +49,20 @@ def lines(panel: Panel, language: Language) -> Markup:
     top = _top([panel.reference, *panel.units.values()])
     step = int(panel.t[1] - panel.t[0]) if len(panel.t) > 1 else NS
     x0, x1 = (int(panel.t[0]), int(panel.t[-1]) + step) if len(panel.t) else (0, step)
-    frame = Frame(52, 30, 640, 180, 0.0, float(x1 - x0), 0.0, top)
+    wide = panel.kind == "field"
+    frame = Frame(52, 30, 640 if wide else 326, 180 if wide else 240, 0.0, float(x1 - x0), 0.0, top)
     at = np.asarray(panel.t - x0, dtype=np.float64) + step / 2
-    parts = [_grid_y(frame), _grid_time(frame, x0, x1), _axis_title(frame, text("axis_pm", language))]
+    parts = [
+        _grid_y(frame),
+        _grid_time(frame, x0, x1, 15 if wide else 7),
+        _axis_title(frame, text("axis_pm", language)),
+    ]
     for (colour, dash), values in zip(_inks(len(panel.units)), panel.units.values(), strict=True):
         parts.append(_path(frame, at, values, colour, dash, 1.1))
     parts.append(_path(frame, at, panel.reference, "#111", "", 1.6))
-    names = [text("legend_reference", language), *panel.units]
+    names = [text("legend_reference", language), *(unit.rpartition("/")[2] for unit in panel.units)]
     parts.append(_legend(frame, names, [("#111", ""), *_inks(len(panel.units))]))
-    return _svg(710, 240, pick(panel.title, language), parts)
+    return _svg(710 if wide else 396, 240 if wide else 312, pick(panel.title, language), parts)
 
 
 def scatter(panel: Panel, mean: Floats, percent: float, language: Language) -> Markup:
@@ -147,10 +152,10 @@ def _grid_x(frame: Frame) -> Markup:
     return Markup("").join(out)
 
 
-def _grid_time(frame: Frame, x0: int, x1: int) -> Markup:
+def _grid_time(frame: Frame, x0: int, x1: int, most: int) -> Markup:
     """Return ticks at round Korean times: days for long spans, else parts of an hour."""
     span = x1 - x0
-    every = next((e for e in (_HOUR // 4, _HOUR // 2, _HOUR, 6 * _HOUR, _DAY, 2 * _DAY) if span / e <= 15), 7 * _DAY)
+    every = next((e for e in (_HOUR // 4, _HOUR // 2, _HOUR, 6 * _HOUR, _DAY, 2 * _DAY) if span / e <= most), 7 * _DAY)
     first = -(-(x0 + _KST_SHIFT) // every) * every - _KST_SHIFT
     out = [Markup("")]
     for t in range(first, x1 + 1, every):

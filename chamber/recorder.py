@@ -24,7 +24,13 @@ class Recorder:
         self.catalog = Catalog()
         self.rejected = 0
         self._batches: dict[str, list[Batch]] = {}
+        self._last: dict[tuple[str, int], int] = {}
         self._wanted = _streams(plan)
+
+    @property
+    def devices(self) -> tuple[str, ...]:
+        """Paths of the plan's devices."""
+        return tuple(self._wanted)
 
     def birth(self, device: DeviceSpec) -> None:
         """Take in a device; others than the plan's are ignored."""
@@ -40,13 +46,13 @@ class Recorder:
         if stream in self._wanted.values():
             self._batches.setdefault(stream, []).append(batch)
 
+    def last(self, stream: str, sid: int, seq: int) -> None:
+        """Take in the last row number that a device says it sent since its start ``sid``."""
+        self._last[stream, sid] = seq
+
     def reject(self, count: int = 1) -> None:
         """Count messages that could not be read."""
         self.rejected += count
-
-    def count(self, device: str) -> int:
-        """Return how many rows of a device have arrived (doubles included)."""
-        return sum(len(b) for b in self._batches.get(self._wanted[device], ()))
 
     def recording(self, facts: RunFacts) -> Recording:
         """Return the recording; ``facts.transport`` and ``facts.rejected`` are filled in here.
@@ -70,11 +76,15 @@ class Recorder:
         return Recording(self.plan, filled, self.catalog, units, reference, environment)
 
     def _require_channels(self) -> None:
-        channel = self.plan.device_under_test.channel
-        for device in (*self.plan.device_under_test.units, self.plan.reference.device):
+        channel, wanted = self.plan.device_under_test.channel, ""
+        for device in (self.plan.reference.device, *self.plan.device_under_test.units):
             entry = self.catalog.find(self._wanted[device])
             if entry is None or channel not in entry.spec.layout.columns:
                 raise RecordingError(f"{device} announced no channel {channel} in stream {self._wanted[device]}")
+            unit = entry.spec.layout.channels[entry.spec.layout.column(channel)].unit
+            wanted = wanted or unit
+            if unit != wanted:
+                raise RecordingError(f"{device} measures {channel} in {unit}, the reference in {wanted}")
 
     def _settle(self, stream: str, window: tuple[int, int]) -> tuple[pa.Table, Transport]:
         """Return a stream's rows in order of time, without doubles, inside the window."""
@@ -82,13 +92,27 @@ class Recorder:
         layout = entry.spec.layout
         same = [b for b in self._batches.get(stream, ()) if b.layout.columns == layout.columns]
         if not same:
-            return schema(layout).empty_table(), Transport(0, 0, 0)
+            return schema(layout).empty_table(), Transport(0, self._said(stream), 0)
         rows = concat([Batch(layout, b.stream, b.sid, b.seq, b.t, b.x, b.q) for b in same])
         inside = rows.take((rows.t >= window[0]) & (rows.t < window[1]))
         kept = inside.take(_first_of_each(inside))
         index = np.full(len(kept), entry.index, dtype=np.int32)
         final = Batch(layout, index, kept.sid, kept.seq, kept.t, kept.x, kept.q)
-        return to_table(final), Transport(len(kept), _lost(kept), len(inside) - len(kept))
+        return to_table(final), Transport(len(kept), self._lost(stream, kept), len(inside) - len(kept))
+
+    def _lost(self, stream: str, rows: Batch) -> int:
+        """Return how many row numbers are missing between the first of every start and its last, as far as known."""
+        lost = 0
+        for sid in np.unique(rows.sid).tolist():
+            seq = rows.seq[(rows.sid == sid) & (rows.seq != NO_SEQ)]
+            if len(seq):
+                last = max(int(seq.max()), self._last.get((stream, sid), -1))
+                lost += last - int(seq.min()) + 1 - len(seq)
+        return lost
+
+    def _said(self, stream: str) -> int:
+        """Return how many rows a device says it sent, where none arrived."""
+        return sum(seq + 1 for (name, _), seq in self._last.items() if name == stream)
 
 
 def _streams(plan: TestPlan) -> Mapping[str, str]:
@@ -114,16 +138,9 @@ def _first_of_each(rows: Batch) -> np.ndarray[tuple[int], np.dtype[np.intp]]:
     return kept[np.argsort(rows.t[kept], kind="stable")]
 
 
-def _lost(rows: Batch) -> int:
-    """Return how many row numbers are missing between the first and the last of every start."""
-    lost = 0
-    for sid in np.unique(rows.sid):
-        seq = rows.seq[(rows.sid == sid) & (rows.seq != NO_SEQ)]
-        lost += int(seq.max() - seq.min() + 1 - len(seq)) if len(seq) else 0
-    return lost
-
-
-def record_offline(plan: TestPlan, births: Sequence[DeviceSpec], batches: Iterable[Batch], facts: RunFacts) -> Recording:
+def record_offline(
+    plan: TestPlan, births: Sequence[DeviceSpec], batches: Iterable[Batch], facts: RunFacts
+) -> Recording:
     """Return a recording of rows that never crossed a network; batch index = position in ``births``."""
     recorder = Recorder(plan)
     for device in births:

@@ -98,8 +98,7 @@ def save(recording: Recording, folder: Path) -> str:
     """Write a recording into an empty folder and return its digest; raises RecordingError."""
     import pyarrow.parquet as pq
 
-    if folder.exists() and any(folder.iterdir()):
-        raise RecordingError(f"{folder} is not empty (choose another folder: recordings are never overwritten)")
+    require_empty(folder)
     (folder / "rows").mkdir(parents=True, exist_ok=True)
     (folder / "plan.json").write_text(recording.plan.to_json(), encoding="utf-8")
     recording.catalog.save(folder / "catalog.json")
@@ -121,6 +120,12 @@ def save(recording: Recording, folder: Path) -> str:
     text = json.dumps(manifest, ensure_ascii=False, sort_keys=True, indent=1)
     (folder / MANIFEST).write_text(text, encoding="utf-8")
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def require_empty(folder: Path) -> None:
+    """Refuse a folder that holds anything: recordings are never overwritten."""
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise RecordingError(f"{folder} is not empty (choose another folder: recordings are never overwritten)")
 
 
 def load(folder: Path) -> Recording:

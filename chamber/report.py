@@ -155,9 +155,28 @@ def _facts(judgement: Judgement, language: Language) -> Iterator[tuple[str, str,
     yield text("report_id", language), recording.digest, "hash"
     yield text("test_period", language), f"{iso(facts.start)} ~ {iso(facts.start + plan.duration)}", ""
     yield text("performed", language), f"{iso(facts.began)} ~ {iso(facts.ended)}", ""
+    yield from _climate(judgement, language)
     yield text("mode", language), text(mode, language, device=facts.device, speed=f"{facts.speed:g}"), ""
     yield text("seed", language), str(plan.seed), ""
     yield text("versions", language), ", ".join(f"{k} {v}" for k, v in sorted(facts.versions.items())), ""
+
+
+def _climate(judgement: Judgement, language: Language) -> Iterator[tuple[str, str, str]]:
+    """Yield mean and range of the recorded temperature and humidity of every phase."""
+    table, begin = judgement.recording.environment, judgement.recording.facts.start
+    if not {"temperature", "humidity"} <= set(table.column_names):
+        return
+    t = table.column("t").to_numpy()
+    for phase in judgement.recording.plan.phases:
+        inside = (t >= begin) & (t < begin + phase.duration)
+        begin += phase.duration
+        warm, moist = (table.column(name).to_numpy()[inside] for name in ("temperature", "humidity"))
+        warm, moist = warm[np.isfinite(warm)], moist[np.isfinite(moist)]
+        if warm.size and moist.size:
+            ends = {"t": warm.mean(), "tlow": warm.min(), "thigh": warm.max()}
+            ends |= {"h": moist.mean(), "hlow": moist.min(), "hhigh": moist.max()}
+            name = text("climate", language, phase=pick(phase.label, language))
+            yield name, text("climate_value", language, **ends), ""
 
 
 def _conditions(judgement: Judgement, language: Language) -> Iterator[Condition]:
