@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from chamber import recording as recordings
 from chamber.junit import save_junit
@@ -15,6 +16,8 @@ from chamber.rig import EXTERNAL, Progress, RigOptions
 from chamber.rig import run as run_rig
 from chamber.verdict import Judgement, judge, save_json
 from core.errors import ConfigError
+from wire.broker import Broker
+from wire.broker_config import BrokerConfig
 
 VERDICT, REPORT, JUNIT = "verdict.json", "report.html", "junit.xml"
 
@@ -68,7 +71,7 @@ async def run_plan(
     if url is not None:
         made = await run_rig(wanted, url, chosen, progress)
     else:
-        made = await _with_broker(wanted, out, chosen, progress)
+        made = await _with_broker(wanted, chosen, progress)
     recordings.save(made, out)
     return _write(recordings.load(out), out)
 
@@ -92,8 +95,10 @@ def report(folder: Path) -> Path:
     return folder / REPORT
 
 
-async def _with_broker(plan: TestPlan, out: Path, options: RigOptions, progress: Progress | None) -> Recording:
-    raise NotImplementedError
+async def _with_broker(plan: TestPlan, options: RigOptions, progress: Progress | None) -> Recording:
+    with TemporaryDirectory(prefix="chamber-") as folder:
+        async with Broker(BrokerConfig(), Path(folder)) as broker:
+            return await run_rig(plan, broker.url, options, progress)
 
 
 def _write(made: Recording, folder: Path) -> Judgement:
