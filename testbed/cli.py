@@ -50,6 +50,7 @@ def up(
     """Run everything on this machine."""
     import asyncio
 
+    from testbed.options import parse_speed, parse_time
     from testbed.scenario import read
     from testbed.summary import show
     from testbed.up import Options, Up
@@ -58,8 +59,8 @@ def up(
     options = Options(
         data_dir=data_dir,
         seconds=parse_duration(for_) / NS if for_ else None,
-        speed=_speed(speed),
-        start=_time(start),
+        speed=parse_speed(speed),
+        start=parse_time(start),
         seed=seed,
         portal=not no_portal,
         port=port,
@@ -80,34 +81,6 @@ def up(
     show(report, console)
     if as_json:
         sys.stdout.write(json.dumps(report) + "\n")
-
-
-def _speed(text: str | None) -> float | None:
-    if text is None:
-        return None
-    if text == "max":
-        return 0.0
-    try:
-        speed = float(text)
-    except ValueError:
-        speed = -1.0
-    if speed <= 0:
-        raise TestbedError(f"--speed {text}: write a number above 0, or max")
-    return speed
-
-
-def _time(text: str | None) -> int | None:
-    if text is None:
-        return None
-    if text.isdigit():
-        return int(text)
-    from datetime import UTC, datetime
-
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise TestbedError(f"--start {text}: write 2026-03-02T08:00:00Z or ns since the epoch") from error
-    return round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()) * NS
 
 
 @app.command()

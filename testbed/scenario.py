@@ -15,7 +15,7 @@ from core.clock import NS, wall_ns
 from core.config import Config, Duration, Label, load, parse, read_yaml
 from core.errors import ConfigError
 from gateway.kinds import GatewayConfig
-from simulator.world import DomainConfig, TimedFault, WorldConfig
+from simulator.world import DomainConfig, FaultConfig, WorldConfig
 
 LEAD_NS = 2 * NS
 
@@ -54,7 +54,7 @@ class ScenarioConfig(Config):
     domains: tuple[str, ...] = Field(min_length=1)
     deploy: str | None = None
     history: HistoryConfig = HistoryConfig()
-    faults: tuple[TimedFault, ...] = ()
+    faults: tuple[FaultConfig, ...] = ()
     gateway: GatewayConfig | None = None
     analytics: AnalyticsConfig = AnalyticsConfig()
 
