@@ -44,7 +44,7 @@ def bits(keys: NDArray[np.int64], index: NDArray[np.int64]) -> NDArray[np.uint64
             np.bitwise_xor(z, shifted, out=z)
             np.multiply(z, factor, out=z)
         np.right_shift(z, np.uint64(31), out=shifted)
-        return np.bitwise_xor(z, shifted, out=z)
+        return np.asarray(np.bitwise_xor(z, shifted, out=z), dtype=np.uint64)
 
 
 def uniform(keys: NDArray[np.int64], index: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import numpy as np
 import simpy
 from numpy.typing import NDArray
 
@@ -133,6 +134,7 @@ class Asset:
         self._pools = pools
         self._resume = State.IDLE
         self._effects: dict[str, int] = {}
+        self._draws: dict[str, np.random.Generator] = {}
         self._up = 0
         self._up_since = int(host.env.now)
 
@@ -167,8 +169,7 @@ class Asset:
     @property
     def now(self) -> int:
         """Simulated ns."""
-        now: int = self.env.now
-        return now
+        return self.env.now  # type: ignore[return-value]  # our clock holds integers only
 
     def get(self, name: str) -> float:
         """Return a state column's present value."""
@@ -249,13 +250,15 @@ class Asset:
         """Emit an event."""
         self.host.emit(Event(self.spec.path, name, text, self.host.start + self.now, severity))
 
-    def key(self, *names: str | int) -> int:
-        """Return the key of a named random part of this device."""
-        return seed.key(self.host.root, self.spec.path, *names)
-
     def _up_ns(self) -> int:
         """Return how long the equipment has not been down, in ns."""
         return self._up + (0 if self.state in DOWN else self.now - self._up_since)
+
+    def draws(self, name: str) -> np.random.Generator:
+        """Return the device's own generator of a name, for events."""
+        if name not in self._draws:
+            self._draws[name] = seed.generator(self.host.root, self.spec.path, "draws", name)
+        return self._draws[name]
 
     # --- life ----------------------------------------------------------------------------------------------
 

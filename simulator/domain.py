@@ -39,7 +39,7 @@ class DomainConfig(Config):
     crew: int = Field(default=2, ge=1)
     repair: Duration = 4 * 3600 * 10**9
     maintain: Duration = 3600 * 10**9
-    flows: dict[str, int] = {}
+    flows: dict[str, int] = Field(default_factory=dict)
     equipment: tuple[Equipment, ...]
 
 

@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BeforeValidator, Field
 
-
 from core import seed
 from core.clock import parse_duration
 from core.config import Config, Duration
@@ -52,7 +51,7 @@ class FaultConfig(Config):
     at: SimTime
     device: str = Field(min_length=1)
     fault: str
-    args: dict[str, float | str] = {}
+    args: dict[str, float | str] = Field(default_factory=dict)
     until: SimTime | None = None
 
 

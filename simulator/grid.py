@@ -96,7 +96,7 @@ class Block:
 
     def row_at(self, t: Ints, columns: NDArray[np.intp]) -> Ints:
         """Return the first row at or after ``t: int64[c]`` of the devices in block columns [c]; may be outside."""
-        return self.grid.before(t, self.devices[columns]) - self.index[0, columns]
+        return np.asarray(self.grid.before(t, self.devices[columns]) - self.index[0, columns], dtype=np.int64)
 
 
 def cut(grid: Grid, low: Ints, high: Ints) -> Block | None:

@@ -7,14 +7,16 @@ span onto the values at its start, vectorised over devices; ``commit`` then fold
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_left
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator.grid import Block, Floats
+from simulator.grid import Block, Floats, Ints
 
 _PER_NS = 1e-9
 
@@ -45,15 +47,6 @@ class Relax:
 Column = Step | Ramp | Relax
 
 
-@dataclass(slots=True)
-class _Log:
-    """Changes of one slot in time order."""
-
-    t: list[int] = field(default_factory=list)
-    device: list[int] = field(default_factory=list)
-    value: list[float] = field(default_factory=list)
-
-
 class StateTable:
     """State of D devices in named columns.
 
@@ -62,46 +55,38 @@ class StateTable:
     size
         Number of devices D.
     columns
-        Name -> column; a Ramp or Relax takes three slots (value, rate or target, since).
+        Name -> column.
     epoch
         ns, when the initial values hold.
     """
 
     def __init__(self, size: int, columns: Mapping[str, Column], epoch: int) -> None:
-        self.columns = dict(columns)
-        self._slot: dict[str, int] = {}
-        initial: list[float] = []
-        for name, column in self.columns.items():
-            self._slot[name] = len(initial)
-            initial += _initial(column, epoch)
-        self._base = np.tile(np.array(initial, dtype=np.float64), (size, 1))
-        self._now = [list(initial) for _ in range(size)]
-        self._logs = [_Log() for _ in initial]
+        self._tracks = {name: _Track(size, column, epoch) for name, column in columns.items()}
 
     def get(self, device: int, name: str, t: int) -> float:
         """Return the value of a column at ``t`` (ns), which must not be before its last change."""
-        slot, column, now = self._slot[name], self.columns[name], self._now[device]
-        if isinstance(column, Step):
-            return now[slot]
-        value, rate, since = now[slot : slot + 3]
-        if isinstance(column, Ramp):
-            return value + rate * ((t - since) * _PER_NS)
-        return rate + (value - rate) * float(np.exp(-(t - since) * _PER_NS / column.tau_s))
+        track = self._tracks[name]
+        value = track.value[device]
+        if track.held:
+            return value
+        rate, elapsed = track.rate[device], (t - track.since[device]) * _PER_NS
+        if track.tau_s == 0.0:
+            return value + rate * elapsed
+        return rate + (value - rate) * float(np.exp(elapsed / -track.tau_s))
 
     def rate(self, device: int, name: str) -> float:
         """Return the rate of a Ramp or the target of a Relax."""
-        return self._now[device][self._slot[name] + 1]
+        return self._tracks[name].rate[device]
 
     def put(self, device: int, name: str, t: int, value: float, rate: float = 0.0) -> None:
         """Change a column from ``t`` on; ``rate`` is a Ramp's rate a second or a Relax's target."""
-        slot = self._slot[name]
-        if isinstance(self.columns[name], Step):
-            if self._now[device][slot] != value:
-                self._write(device, slot, t, value)
+        track = self._tracks[name]
+        if track.held and track.value[device] == value:
             return
-        self._write(device, slot, t, value)
-        self._write(device, slot + 1, t, rate)
-        self._write(device, slot + 2, t, float(t))
+        track.value[device] = value
+        track.rate[device] = rate
+        track.since[device] = t
+        track.log.append(t, device, value, rate)
 
     def look(self, name: str, block: Block, position: NDArray[np.intp], devices: NDArray[np.intp]) -> Floats:
         """Return a column at the instants of a block, float64[n, d].
@@ -109,57 +94,118 @@ class StateTable:
         ``devices: intp[d]`` are the block's devices in this table, ``position: intp[D]`` is the inverse (-1: not
         in the block).
         """
-        slot, column = self._slot[name], self.columns[name]
-        first = self._look(slot, block, position, devices)
-        if isinstance(column, Step):
-            return first
-        rate = self._look(slot + 1, block, position, devices)
-        elapsed = (block.t - self._look(slot + 2, block, position, devices)) * _PER_NS
-        if isinstance(column, Ramp):
-            return np.asarray(first + rate * elapsed, dtype=np.float64)
-        return np.asarray(rate + (first - rate) * np.exp(elapsed / -column.tau_s), dtype=np.float64)
+        return self._tracks[name].look(block, position, devices)
 
     def commit(self, t: int) -> None:
         """Fold changes before ``t`` (ns) into the base values: they will not be rendered again."""
-        for slot, log in enumerate(self._logs):
-            if not log.t:
-                continue
-            n = bisect_left(log.t, t)
-            for device, value in zip(log.device[:n], log.value[:n], strict=True):
-                self._base[device, slot] = value
-            del log.t[:n], log.device[:n], log.value[:n]
+        for track in self._tracks.values():
+            if track.log.t:
+                track.commit(t)
 
-    def _write(self, device: int, slot: int, t: int, value: float) -> None:
-        self._now[device][slot] = value
-        log = self._logs[slot]
-        log.t.append(t)
-        log.device.append(device)
-        log.value.append(value)
 
-    def _look(self, slot: int, block: Block, position: NDArray[np.intp], devices: NDArray[np.intp]) -> Floats:
+class _Log:
+    """Changes in time order, as machine arrays: a day of a busy line has 100,000."""
+
+    def __init__(self) -> None:
+        self.t = array("q")
+        self._device = array("q")
+        self._value = array("d")
+        self._rate = array("d")
+
+    def append(self, t: int, device: int, value: float, rate: float) -> None:
+        self.t.append(t)
+        self._device.append(device)
+        self._value.append(value)
+        self._rate.append(rate)
+
+    def columns(self) -> tuple[Ints, Ints, Floats, Floats]:
+        """Return copies of (t, device, value, rate)."""
+        return (
+            np.array(self.t, dtype=np.int64),
+            np.array(self._device, dtype=np.int64),
+            np.array(self._value, dtype=np.float64),
+            np.array(self._rate, dtype=np.float64),
+        )
+
+    def forget(self, n: int) -> tuple[Ints, Ints, Floats, Floats]:
+        """Drop the first n changes; returns them."""
+        t, device, value, rate = self.columns()
+        del self.t[:n], self._device[:n], self._value[:n], self._rate[:n]
+        return t[:n], device[:n], value[:n], rate[:n]
+
+
+class _Track:
+    """One column: present values for events, values at the rendering front, and the changes since."""
+
+    def __init__(self, size: int, column: Column, epoch: int) -> None:
+        rate = column.rate if isinstance(column, Ramp) else column.initial if isinstance(column, Relax) else 0.0
+        self.held = isinstance(column, Step)
+        self.tau_s = column.tau_s if isinstance(column, Relax) else 0.0
+        self.value = [column.initial] * size
+        self.rate = [rate] * size
+        self.since = [epoch] * size
+        self.log = _Log()
+        self._value = np.full(size, column.initial, dtype=np.float64)
+        self._rate = np.full(size, rate, dtype=np.float64)
+        self._since = np.full(size, epoch, dtype=np.int64)
+
+    def look(self, block: Block, position: NDArray[np.intp], devices: NDArray[np.intp]) -> Floats:
+        changes = self._changes(block, position) if self.log.t else None
+        value = _spread(self._value[devices], block)
+        if changes is not None:
+            changes.over(value, changes.value)
+        if self.held:
+            return value
+        rate, since = _spread(self._rate[devices], block), _spread(self._since[devices], block)
+        if changes is not None:
+            changes.over(rate, changes.rate)
+            changes.over(since, changes.since)
+        elapsed = (block.t - since) * _PER_NS
+        if self.tau_s == 0.0:
+            return np.asarray(value + rate * elapsed, dtype=np.float64)
+        return np.asarray(rate + (value - rate) * np.exp(elapsed / -self.tau_s), dtype=np.float64)
+
+    def commit(self, t: int) -> None:
+        since, device, value, rate = self.log.forget(bisect_left(self.log.t, t))
+        # numpy assigns in order: of several changes of a device the last stays
+        self._since[device] = since
+        self._value[device] = value
+        self._rate[device] = rate
+
+    def _changes(self, block: Block, position: NDArray[np.intp]) -> _Changes | None:
         n, d = block.shape
-        out = np.empty((n, d))
-        out[:] = self._base[devices, slot]
-        log = self._logs[slot]
-        if not log.t:
-            return out
-        column = position[np.array(log.device, dtype=np.intp)]
+        since, device, value, rate = self.log.columns()
+        column = position[device]
         mine = np.flatnonzero(column >= 0)
         column = column[mine]
-        row = np.maximum(block.row_at(np.array(log.t, dtype=np.int64)[mine], column), 0)
-        inside = row < n
+        row = np.maximum(block.row_at(since[mine], column), 0)
+        inside = np.flatnonzero(row < n)
+        if not len(inside):
+            return None
         # number of the latest change at or before each row; changes are numbered in time order from 1
         latest = np.zeros((n, d), dtype=np.intp)
         np.maximum.at(latest, (row[inside], column[inside]), mine[inside] + 1)
         np.maximum.accumulate(latest, axis=0, out=latest)
-        changed = latest > 0
-        out[changed] = np.array(log.value)[latest[changed] - 1]
-        return out
+        where = latest > 0
+        return _Changes(since, value, rate, where, latest[where] - 1)
 
 
-def _initial(column: Column, epoch: int) -> list[float]:
-    if isinstance(column, Step):
-        return [column.initial]
-    if isinstance(column, Ramp):
-        return [column.initial, column.rate, float(epoch)]
-    return [column.initial, column.initial, float(epoch)]
+@dataclass(frozen=True, slots=True, eq=False)
+class _Changes:
+    """Changes of c instants, where in a block [n, d] they hold, and which of them there."""
+
+    since: Ints
+    value: Floats
+    rate: Floats
+    where: NDArray[np.bool_]
+    which: NDArray[np.intp]
+
+    def over(self, out: NDArray[Any], of: NDArray[Any]) -> None:
+        out[self.where] = of[self.which]
+
+
+def _spread(front: NDArray[Any], block: Block) -> NDArray[Any]:
+    """Return values at the rendering front repeated for every row: [n, d]."""
+    out = np.empty(block.shape, dtype=front.dtype)
+    out[:] = front
+    return out

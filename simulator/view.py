@@ -75,7 +75,7 @@ class View:
         hit = state == states[0]
         for other in states[1:]:
             hit |= state == other
-        return hit.astype(np.float64)
+        return np.asarray(hit, dtype=np.float64)
 
     def wear(self, component: str) -> Floats:
         """Return the wear of a component, 0 new to 1 failed."""

@@ -63,8 +63,8 @@ class EquipmentConfig(Config):
     position: Place | None = None
     manufacturer: str = "Hangang Machinery"
     model: str = ""
-    sensors: dict[str, Sensor] = {}
-    every: dict[str, Duration] = {}
+    sensors: dict[str, Sensor] = Field(default_factory=dict)
+    every: dict[str, Duration] = Field(default_factory=dict)
     inputs: tuple[str, ...] = ()
     outputs: tuple[str, ...] = ()
 

@@ -13,15 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from core import seed
 from core.clock import NS
 from core.spec import Name
 from simulator.asset import COMMON, DERATE, STATES, Asset, State, Steps
 from simulator.channels import Sensor, Stream, counted, enumerated, measured
 from simulator.equipment.base import EquipmentConfig
-from simulator.faults import Effect, WearFault
+from simulator.faults import Effect, FaultKind, WearFault
 from simulator.process.flow import Item
-from simulator.state import Ramp, Relax, Step
+from simulator.state import Column, Ramp, Relax, Step
 from simulator.view import View
 from simulator.wear.bearing import BearingWear
 from simulator.wear.component import WearModel
@@ -30,7 +29,8 @@ DRIVE = Stream(
     "drive",
     (
         enumerated("state", STATES, ko="상태", en="State"),
-        measured("belt_speed", "speed", "m/s", 0, 3, Sensor(noise=0.004, resolution=0.001), ko="벨트 속도", en="Belt speed"),
+        measured("belt_speed", "speed", "m/s", 0, 3, Sensor(noise=0.004, resolution=0.001),
+                 ko="벨트 속도", en="Belt speed"),
         measured(
             "current", "electric-current", "A", 0, 40,
             Sensor(lag=NS // 2, gain=0.005, noise=0.05, resolution=0.01), ko="전류", en="Motor current", group="health",
@@ -79,14 +79,14 @@ class ConveyorConfig(EquipmentConfig):
 class Conveyor(Asset):
     """Moves pallets one by one."""
 
-    columns = {
+    columns: ClassVar[Mapping[str, Column]] = {
         "speed": Step(),  # m/s
         "pallets": Step(),
         "energy": Ramp(),  # kWh
         "warmth": Relax(0.0, 2400.0),
     }
     commands = (*COMMON, DERATE)
-    faults = {
+    faults: ClassVar[Mapping[str, FaultKind]] = {
         "gear_fatigue": WearFault("gearbox", 50.0, Name("감속기 피로", "Gearbox fatigue")),
         "belt_slip": Effect(0.3, label=Name("벨트 미끄러짐", "Belt slip")),
     }
@@ -108,8 +108,7 @@ class Conveyor(Asset):
         made = int(self.get("pallets"))
         yield from self.up()
         self.enter(State.STARVED)
-        u = float(seed.uniform(np.array([self.key("arrivals")]), np.array([made]))[0])
-        yield self.seconds(-float(np.log1p(-u)) * 3600.0 / self.config.arrivals_per_h)
+        yield self.seconds(self.draws("arrivals").exponential(3600.0 / self.config.arrivals_per_h))
         yield from self.up()
         self.enter(State.RUNNING)
         return Item("pallet", made, self.spec.path, self.now)

@@ -21,8 +21,8 @@ from core.spec import CommandSpec, Name
 from simulator.asset import COMMON, DERATE, STATES, Asset, State, Steps, Work
 from simulator.channels import Sensor, Stream, counted, enumerated, measured
 from simulator.equipment.base import EquipmentConfig
-from simulator.faults import Effect, WearFault
-from simulator.state import Ramp, Relax, Step
+from simulator.faults import Effect, FaultKind, WearFault
+from simulator.state import Column, Ramp, Relax, Step
 from simulator.view import View
 from simulator.wear.bearing import BearingWear
 from simulator.wear.component import WearModel
@@ -36,7 +36,8 @@ PROCESS = Stream(
     "process",
     (
         enumerated("state", STATES, ko="상태", en="State"),
-        measured("speed", "rotational-speed", "/min", 0, 3600, Sensor(noise=1.5, resolution=1), ko="회전수", en="Speed"),
+        measured("speed", "rotational-speed", "/min", 0, 3600, Sensor(noise=1.5, resolution=1),
+                 ko="회전수", en="Speed"),
         measured(
             "flow", "volume-flow", "m3/h", 0, 120,
             Sensor(lag=2 * NS, gain=0.004, noise=0.25, drift=0.15, resolution=0.1, dropout=1e-5), ko="유량", en="Flow",
@@ -115,7 +116,7 @@ class PumpConfig(EquipmentConfig):
 class Pump(Asset):
     """Runs around the clock at a speed set-point."""
 
-    columns = {
+    columns: ClassVar[Mapping[str, Column]] = {
         "speed": Step(),  # 1 = rated
         "setpoint": Step(1.0),
         "turns": Ramp(),  # shaft revolutions
@@ -123,7 +124,7 @@ class Pump(Asset):
         "warmth": Relax(0.0, 1500.0),  # winding, 1 = rated rise
     }
     commands = (*COMMON, DERATE, CommandSpec("set_speed", {"factor": "1"}, Name("속도 설정", "Set speed")))
-    faults = {
+    faults: ClassVar[Mapping[str, FaultKind]] = {
         "bearing_fatigue": WearFault("bearing", 50.0, Name("베어링 피로", "Bearing fatigue")),
         "lubrication_loss": WearFault("bearing", 15.0, Name("윤활 부족", "Loss of lubrication")),
         "cavitation": Effect(1.0, label=Name("공동 현상", "Cavitation")),

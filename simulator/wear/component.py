@@ -32,7 +32,9 @@ class Path:
 class WearModel(Protocol):
     """Draws the wear of one life from its own generator. Same number of knots for every life."""
 
-    def path(self, draw: np.random.Generator) -> Path: ...
+    def path(self, draw: np.random.Generator) -> Path:
+        """Return the wear of one life."""
+        ...
 
 
 def columns_of(component: str) -> dict[str, Column]:
@@ -124,26 +126,30 @@ class Component:
         self._timer = 0
 
     @property
+    def _now(self) -> int:
+        return self._env.now  # type: ignore[return-value]  # our clock holds integers only
+
+    @property
     def age_s(self) -> float:
         """Effective age of the present life in s."""
-        return self._table.get(self._device, f"{self.name}.age", self._env.now)
+        return self._table.get(self._device, f"{self.name}.age", self._now)
 
     @property
     def wear(self) -> float:
         """Present wear, 0 new to 1 failed."""
-        row = np.array([float(self._table.get(self._device, f"{self.name}.path", self._env.now))])
+        row = np.array([float(self._table.get(self._device, f"{self.name}.path", self._now))])
         return float(self._pool.wear(row, np.array([self.age_s]))[0])
 
     def install(self) -> None:
         """Begin the next life: a new part, without the faults of the old one. It rests until ``run_at``."""
         number = self.life.number + 1
         path = self._model.path(self._generator(number))
-        self.life = Life(number, self._env.now, path)
+        self.life = Life(number, self._now, path)
         self.factor, self.failed, self._rate = 1.0, False, 0.0
         self._timer += 1
-        self._table.put(self._device, f"{self.name}.path", self._env.now, float(self._pool.add(path)))
-        self._table.put(self._device, f"{self.name}.life", self._env.now, float(number))
-        self._table.put(self._device, f"{self.name}.age", self._env.now, 0.0, 0.0)
+        self._table.put(self._device, f"{self.name}.path", self._now, float(self._pool.add(path)))
+        self._table.put(self._device, f"{self.name}.life", self._now, float(number))
+        self._table.put(self._device, f"{self.name}.age", self._now, 0.0, 0.0)
 
     def run_at(self, rate: float) -> None:
         """Wear on at effective seconds a second (0: at rest)."""
@@ -152,7 +158,7 @@ class Component:
         age = self.age_s
         self._rate = rate
         self._timer += 1
-        self._table.put(self._device, f"{self.name}.age", self._env.now, age, rate)
+        self._table.put(self._device, f"{self.name}.age", self._now, age, rate)
         if rate > 0:
             self._arm(max(0, int(np.ceil((self.life.path.life_s - age) / rate * NS))))
 
@@ -170,7 +176,7 @@ class Component:
     def _fail(self) -> None:
         self.failed, self._rate = True, 0.0
         self._timer += 1
-        self._table.put(self._device, f"{self.name}.age", self._env.now, self.life.path.life_s, 0.0)
+        self._table.put(self._device, f"{self.name}.age", self._now, self.life.path.life_s, 0.0)
         self._on_failure(self)
 
 
