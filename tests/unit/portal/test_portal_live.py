@@ -97,12 +97,9 @@ def test_memory_is_bounded(world: FakeWorld, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_statuses_may_be_nested_and_incomplete(world: FakeWorld) -> None:
-    assert flatten(
-        {"rows": {"received": 3, "lost": 1}, "received": 5, "text": "x", "flag": True, "nan": float("nan")}
-    ) == {
-        "received": 5,
-        "lost": 1,
-    }
+    told = {"rows": {"received": 3, "lost": 1}, "received": 5, "text": "x", "flag": True, "nan": float("nan")}
+    told |= {"buffer": {"bytes": 9, "state": "ok"}, "streams": {str(i): 1 for i in range(99)}, "deep": {"er": {"n": 1}}}
+    assert flatten(told) == {"received": 5, "lost": 1, "buffer_bytes": 9}
     world.live.loop.status.clear()
     assert world.live.loop.rows()["under_way"] is None
     world.live.status("simulator", {"emitted_rows": 10})

@@ -87,6 +87,14 @@ def test_breaking_and_repair() -> None:
     assert not story.tell(Event(PUMP, "part_done", "", 3))
 
 
+def test_planned_maintenance_ends_the_case() -> None:
+    story = told(finding(1), order(2), command(3), Event(PUMP, "maintenance", "", 4 * NS))
+    assert story.views()[0]["phase"] == "acting"
+    story.tell(Event(PUMP, "maintained", "", 5 * NS))
+    story.tell(result(6, "done"))
+    assert [c["phase"] for c in story.views()] == ["solved"]
+
+
 def test_edge_rules_are_counted_reactions() -> None:
     story = Story()
     for t in range(1, 6):
