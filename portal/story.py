@@ -81,10 +81,10 @@ class Story:
                 return self._event(note)
         return True
 
-    def views(self) -> list[dict[str, Any]]:
-        """Return all cases, the one that moved last first."""
+    def views(self, limit: int = KEEP_CASES) -> list[dict[str, Any]]:
+        """Return the cases that moved last, the latest first."""
         ranked = sorted(self.cases.values(), key=lambda c: c.updated, reverse=True)
-        return [case_.view() for case_ in ranked]
+        return [case_.view() for case_ in ranked[:limit]]
 
     def _finding(self, note: Finding) -> bool:
         if not note.active:

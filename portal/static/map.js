@@ -9,7 +9,7 @@ export const DOMAINS = ["factory", "logistics", "urban", "third_party"];
 export const HEALTHS = ["ok", "warning", "alarm", "offline", "unknown"];
 const RANK = { ok: 0, unknown: 1, offline: 2, warning: 3, alarm: 4 };
 const LOUD = new Set(["warning", "alarm"]);
-const NEAR = 15;
+const NEAR = 15, NEAR_CROWDED = 25, CROWD = 150;
 const MOST_LABELS = 6;
 let layer = null;
 let drawn = "";
@@ -67,10 +67,11 @@ function positionOf(device) {
 function clusters() {
   const groups = [];
   const placed = [...store.devices.values()].map((device) => [device, positionOf(device)]).filter(([, position]) => position);
+  const near = placed.length > CROWD ? NEAR_CROWDED : NEAR;
   placed.sort(([a], [b]) => RANK[healthOf(b.path)] - RANK[healthOf(a.path)]);
   for (const [device, position] of placed) {
     const [x, y] = place(position.lat, position.lon);
-    const home = groups.find((group) => Math.hypot(group.x - x, group.y - y) < NEAR);
+    const home = groups.find((group) => Math.hypot(group.x - x, group.y - y) < near);
     if (home) home.devices.push(device);
     else groups.push({ x, y, devices: [device], health: healthOf(device.path) });
   }

@@ -44,8 +44,8 @@ export function latency(ms) {
 
 export function duration(seconds) {
   if (!Number.isFinite(seconds)) return t("time.unbounded");
-  const steps = [["time.days", 86400], ["time.hours", 3600], ["time.minutes", 60]];
-  for (const [key, size] of steps) if (seconds >= size) return t(key, { n: number(seconds / size, 2) });
+  const steps = [["time.days", 2 * 86400, 86400], ["time.hours", 3600], ["time.minutes", 60]];
+  for (const [key, from, size = from] of steps) if (seconds >= from) return t(key, { n: number(seconds / size, 2) });
   return t("time.seconds", { n: number(seconds, 2) });
 }
 
