@@ -35,9 +35,9 @@ def with_device(table: pa.Table, catalog: Catalog) -> pa.Table:
     """Return the table with a ``device`` column before the stream indices, where it has them."""
     if "stream" not in table.column_names or "device" in table.column_names:
         return table
-    names = [entry.device for entry in catalog.streams]
-    column = [names[i] if 0 <= i < len(names) else None for i in table.column("stream").to_pylist()]
-    return table.add_column(0, "device", pa.array(column, pa.string()).dictionary_encode())
+    paths = pa.array([entry.device for entry in catalog.streams], pa.string())
+    indices = table.column("stream").combine_chunks()
+    return table.add_column(0, "device", pa.DictionaryArray.from_arrays(indices, paths).dictionary_decode())
 
 
 def to_bytes(table: pa.Table, form: str) -> bytes:

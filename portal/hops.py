@@ -1,11 +1,11 @@
 """The loop in figures: one entry a hop, from the status that each role reports.
 
-Roles report flat or nested dictionaries (``{"received": 10}`` or ``{"rows": {"received": 10}}``); what is not
-reported stays None and the page shows a dash, never a guess.
+What is not reported stays None and the page shows a dash, never a guess.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,19 +13,31 @@ from portal.rates import RateMeter
 
 HOPS = ("sensor", "network", "gateway", "store", "analysis", "feedback")
 ROLE_OF = {"sensor": "simulator", "gateway": "gateway", "store": "platform", "analysis": "platform"}
+PLAIN = frozenset({"rows", "latency", "latency_ms", "counts"})
+WIDEST = 40
+EMITTED = ("emitted_rows", "emitted", "rows")
+RECEIVED = ("received", "received_rows")
+STORED = ("stored", "stored_rows")
 Flat = dict[str, float]
 
 
 def flatten(values: Mapping[str, Any]) -> Flat:
-    """Return the finite numbers of a status, nested names without their group (``rows.received`` -> ``received``)."""
-    out: Flat = {}
-    for key, value in values.items():
-        if isinstance(value, Mapping):
-            for inner, number in flatten(value).items():
-                out.setdefault(inner, number)
-        elif isinstance(value, (int, float)) and not isinstance(value, bool) and value == value:
-            out[str(key)] = value
+    """Return the finite numbers of a status.
+
+    Numbers one level down get their group's name (``buffer.bytes`` -> ``buffer_bytes``), those of ``PLAIN``
+    groups keep their own; a number of the same name at the top wins. Wider or deeper groups are left out.
+    """
+    out: Flat = {str(name): value for name, value in values.items() if _is_number(value)}
+    for group, inner in values.items():
+        if isinstance(inner, Mapping) and len(inner) <= WIDEST:
+            for name, value in inner.items():
+                if _is_number(value):
+                    out.setdefault(str(name) if group in PLAIN else f"{group}_{name}", value)
     return out
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
 class Loop:
@@ -48,33 +60,33 @@ class Loop:
         flat = self.status.get(role, {})
         return next((flat[name] for name in names if name in flat), None)
 
-    def rate(self, role: str, counter: str) -> float | None:
-        """Return rows a second as reported, else as counted."""
-        told = self.value(role, f"{counter}_rate", f"{counter.removesuffix('_rows')}_rate")
-        if told is not None:
-            return told
+    def rate(self, role: str, *counters: str) -> float | None:
+        """Return growth a second of the first of the named counters, as reported (``<counter>_rate``) or as counted."""
+        told = self.value(role, *(f"{c.removesuffix('_rows')}_rate" for c in counters))
         meter = self._meters.get(role)
-        return None if meter is None else meter.rate(counter)
+        if told is not None or meter is None:
+            return told
+        return next((rate for rate in map(meter.rate, counters) if rate is not None), None)
 
-    def total(self, name: str) -> float | None:
-        """Return a figure that several roles may report, added up; None where nobody does."""
-        told = [flat[name] for flat in self.status.values() if name in flat]
-        return sum(told) if told else None
+    def first(self, name: str) -> float | None:
+        """Return a figure of the gateway, else of whoever reports it."""
+        told = self.value("gateway", name)
+        return told if told is not None else next((flat[name] for flat in self.status.values() if name in flat), None)
 
     def rows(self) -> dict[str, float | None]:
         """Return the account of rows; ``under_way`` is emitted minus stored, not yet a loss."""
-        emitted = self.value("simulator", "emitted_rows", "emitted")
-        stored = self.value("platform", "stored_rows", "stored")
+        emitted = self.value("simulator", *EMITTED)
+        stored = self.value("platform", *STORED)
         behind = None if emitted is None or stored is None else max(0.0, emitted - stored)
         return {
             "emitted": emitted,
-            "received": self.value("gateway", "received_rows", "received"),
+            "received": self.value("gateway", *RECEIVED),
             "stored": stored,
             "under_way": behind,
-            "lost": self.total("lost"),
-            "duplicated": self.total("duplicated"),
-            "reordered": self.total("reordered"),
-            "rejected": self.total("rejected"),
+            "lost": self.first("lost"),
+            "duplicated": self.first("duplicated"),
+            "reordered": self.first("reordered"),
+            "rejected": self.first("rejected"),
         }
 
     def latency(self) -> dict[str, float | None]:
@@ -87,14 +99,14 @@ class Loop:
 
         ``known`` holds what the portal counts itself: devices, findings, prognoses, commands, done.
         """
-        lat, gate = self.latency(), self.rate("gateway", "received")
+        lat, gate = self.latency(), self.rate("gateway", *RECEIVED)
         figures: dict[str, tuple[float | None, str, float | None]] = {
-            "sensor": (self.rate("simulator", "emitted_rows"), "", known["devices"]),
+            "sensor": (self.rate("simulator", *EMITTED), "", known["devices"]),
             "network": (gate, "ingest", self.value("simulator", "links", "connections")),
-            "gateway": (gate, "", self.total("rejected")),
-            "store": (self.rate("platform", "stored"), "stored", self.value("platform", "stored_rows", "stored")),
+            "gateway": (gate, "", self.first("rejected")),
+            "store": (self.rate("platform", *STORED), "stored", self.value("platform", *STORED)),
             "analysis": (self.rate("platform", "windows"), "", known["findings"]),
-            "feedback": (self.rate("gateway", "commands"), "edge_loop", known["commands"]),
+            "feedback": (self.rate("gateway", "commands_sent", "commands"), "edge_loop", known["commands"]),
         }
         return [
             {

@@ -190,6 +190,7 @@ class LiveState:
             return self._health
 
     def _judge(self) -> dict[str, doctor.Health]:
+        devices = dict(self.catalog.devices)  # a reader in another thread may be adding
         running = self.phase in ("starting", "running")
         now = self.run.clock.now() if running else None
         observed = {
@@ -198,9 +199,9 @@ class LiveState:
                 now,
                 self.run.clock.speed,
             )
-            for path, device in self.catalog.devices.items()
+            for path, device in devices.items()
         }
-        return doctor.judge(self.catalog.devices, doctor.from_findings(self.active.values()), self.offline, observed)
+        return doctor.judge(devices, doctor.from_findings(self.active.values()), self.offline, observed)
 
     def recent_notes(self, kind: type[Note], device: str = "", limit: int = 200) -> list[Note]:
         """Return the latest notes of a kind, newest first."""

@@ -7,6 +7,7 @@ from typing import Any
 
 from core.clock import MS, NS
 from core.command import FINAL
+from portal.hops import RECEIVED, STORED
 from portal.live import LiveState
 
 
@@ -46,7 +47,7 @@ def _count(found: Any, names: tuple[str, ...]) -> dict[str, int]:
 def _values_per_s(live: LiveState) -> float | None:
     """Return values a wall second: rows a second times the mean width of the rows seen."""
     told = live.loop.value("platform", "values_per_s") or live.loop.value("gateway", "values_per_s")
-    rate = live.loop.rate("platform", "stored") or live.loop.rate("gateway", "received")
+    rate = live.loop.rate("platform", *STORED) or live.loop.rate("gateway", *RECEIVED)
     if told is not None or rate is None or not live.rows:
         return told
     return round(rate * live.values / live.rows, 1)

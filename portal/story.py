@@ -19,6 +19,7 @@ KEEP_CASES = 60
 KEEP_COMMANDS = 2_000
 LIKELY = 0.5  # chance of failure from which a prognosis alone opens a case
 Phase = Literal["watch", "planned", "acting", "solved", "failed", "cleared", "broken"]
+_MENDED = ("repaired", "maintained")
 _ORDER = ("finding", "prognosis", "order", "command", "result", "event")
 
 
@@ -80,10 +81,10 @@ class Story:
                 return self._event(note)
         return True
 
-    def views(self) -> list[dict[str, Any]]:
-        """Return all cases, the one that moved last first."""
+    def views(self, limit: int = KEEP_CASES) -> list[dict[str, Any]]:
+        """Return the cases that moved last, the latest first."""
         ranked = sorted(self.cases.values(), key=lambda c: c.updated, reverse=True)
-        return [case_.view() for case_ in ranked]
+        return [case_.view() for case_ in ranked[:limit]]
 
     def _finding(self, note: Finding) -> bool:
         if not note.active:
@@ -158,10 +159,12 @@ class Story:
         if note.name == "failure":
             case_ = case_ or self._condition(note.device, note.t)
             case_.phase = "broken"
-        elif case_ is None or note.name != "repaired":
+        elif case_ is None or note.name not in ("maintenance", *_MENDED):
             return False
+        elif note.name == "maintenance":
+            case_.phase = "acting"
         self._step(case_, "event", note, note.t)
-        if note.name == "repaired":
+        if note.name in _MENDED:
             self._close(case_, "solved", note.t)
         return True
 

@@ -18,6 +18,7 @@ from portal.render import encode
 
 TICK_S = 0.5
 KEEP_TICKS = 8
+CASES = 30
 CATALOG_EVERY = 4  # ticks between two sendings of a growing catalog
 
 
@@ -48,7 +49,7 @@ class Pulse:
                 "catalog": views.catalog(live),
                 "values": views.values(live, 0),
                 "health": dict(live.health()),
-                "cases": live.story.views(),
+                "cases": live.story.views(CASES),
                 "sparks": views.sparks(live),
             }
 
@@ -64,7 +65,7 @@ class Pulse:
             change["health"] = {p: h for p, h in health.items() if self._health.get(p) != h}
             self._health = dict(health)
             if live.story_version != self._story:
-                change["cases"], self._story = live.story.views(), live.story_version
+                change["cases"], self._story = live.story.views(CASES), live.story_version
             if live.catalog_version != self._catalog and tick >= self._catalog_tick + CATALOG_EVERY:
                 self._catalog, self._catalog_tick = live.catalog_version, tick
                 change["catalog"] = views.catalog(live)

@@ -19,14 +19,18 @@ SPARK_POINTS = 60
 
 
 def lead(device: DeviceSpec, live: LiveState) -> tuple[int, int] | None:
-    """Return (stream index, column) of the channel that stands for a device in lists: a slow process value."""
+    """Return (stream index, column) of the channel that stands for a device in lists.
+
+    A slow measured value: one of health where the device watches a wearing asset, else of the process.
+    """
+    wanted = "health" if device.asset else "process"
     best: tuple[int, int, int] | None = None
     for spec in device.streams:
         entry = live.catalog.find(device.stream_path(spec.name))
         if entry is None:
             continue
         for column, channel in enumerate(_layout_of(live, entry.index, spec.layout).channels):
-            cost = 4 * spec.fast + 2 * bool(channel.states) + (channel.group != "process")
+            cost = 4 * spec.fast + 2 * bool(channel.states) + (channel.group != wanted)
             if best is None or cost < best[0]:
                 best = cost, entry.index, column
     return None if best is None else best[1:]

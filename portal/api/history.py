@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Annotated, Literal
 
+import pyarrow as pa
 from fastapi import APIRouter, Query
 from fastapi.responses import Response
 
@@ -67,10 +68,14 @@ async def get_rows(
     table = await ctx.history.rows(layout, t0, t1, paths, limit)
     table = export.with_device(table, ctx.live.catalog)
     if format == "json":
-        columns = plain(table)
-        columns["t"] = [t // MS for t in columns["t"]]
-        return reply({"layout": layout, "rows": table.num_rows, "columns": columns})
+        return await asyncio.to_thread(_as_json, layout, table)
     return _file(await asyncio.to_thread(export.to_bytes, export.with_time(table), format), layout, format)
+
+
+def _as_json(layout: str, table: pa.Table) -> Response:
+    columns = plain(table)
+    columns["t"] = [t // MS for t in columns["t"]]
+    return reply({"layout": layout, "rows": table.num_rows, "columns": columns})
 
 
 def _file(data: bytes, stem: str, form: str) -> Response:

@@ -7,6 +7,7 @@ import { healthOf, leadOf, store } from "./store.js";
 import { channelName, count, labelOf, reading, t, tOr } from "./text.js";
 
 const MOST = 120;
+const LIST = ["third_party", "factory", "logistics", "urban"];  // visitors first
 const ORDER = { alarm: 0, warning: 1, offline: 2, unknown: 3, ok: 4 };
 const SPARK_W = 72, SPARK_H = 22;
 const rows = new Map();
@@ -64,7 +65,7 @@ function row(device) {
 export function layout() {
   const found = [...store.devices.values()].filter(matches);
   const place = new Map(found.map((device, i) => [device.path, i]));
-  found.sort((a, b) => ORDER[healthOf(a.path)] - ORDER[healthOf(b.path)] || DOMAINS.indexOf(a.domain) - DOMAINS.indexOf(b.domain) || place.get(a.path) - place.get(b.path));
+  found.sort((a, b) => ORDER[healthOf(a.path)] - ORDER[healthOf(b.path)] || LIST.indexOf(a.domain) - LIST.indexOf(b.domain) || place.get(a.path) - place.get(b.path));
   const shown = found.slice(0, MOST);
   for (const path of rows.keys()) if (!store.devices.has(path)) rows.delete(path);
   for (const device of shown) if (!rows.has(device.path)) rows.set(device.path, row(device));

@@ -13,7 +13,7 @@ const ICONS = {
   feedback: ["M4 8h11a5 5 0 0 1 0 10H8", "M7.5 4.5L4 8l3.5 3.5"],
 };
 const LEDGER = ["emitted", "received", "stored", "under_way", "lost", "duplicated", "rejected"];
-const MUST_BE_ZERO = new Set(["lost", "duplicated"]);
+const MUST_BE_ZERO = new Set(["lost"]);
 const cards = new Map();
 const entries = new Map();
 

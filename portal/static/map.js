@@ -3,12 +3,13 @@
 import { byId, el, setText, svg } from "./dom.js";
 import { CITY, DISTRICTS, HAN, HEIGHT, HILLS, STREAMS, WIDTH, YEOUIDO, curve, place } from "./seoul.js";
 import { healthOf, store } from "./store.js";
-import { count, labelOf, lang, t } from "./text.js";
+import { count, labelOf, lang, t, tOr } from "./text.js";
 
 export const DOMAINS = ["factory", "logistics", "urban", "third_party"];
 export const HEALTHS = ["ok", "warning", "alarm", "offline", "unknown"];
 const RANK = { ok: 0, unknown: 1, offline: 2, warning: 3, alarm: 4 };
-const NEAR = 15;
+const LOUD = new Set(["warning", "alarm"]);
+const NEAR = 15, NEAR_CROWDED = 25, CROWD = 150;
 const MOST_LABELS = 6;
 let layer = null;
 let drawn = "";
@@ -48,7 +49,7 @@ export function initMap() {
   layer = svg("g", { class: "marks" });
   const label = t("map.alt");
   byId("map").replaceChildren(svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "group", "aria-label": label }, background(), layer));
-  byId("legend").replaceChildren(...DOMAINS.map((domain) => el("li", {}, svg("svg", { viewBox: "-8 -8 16 16", "aria-hidden": "true" }, svg("path", { d: shape(domain, 5) })), t(`domain.${domain}`))));
+  byId("legend").replaceChildren(...DOMAINS.map((domain) => el("li", {}, svg("svg", { viewBox: "-8 -8 16 16", "aria-hidden": "true" }, svg("path", { d: shape(domain, 5) })), t(`domain.${domain}`))), el("li", { class: "protocols", id: "protocols" }));
 }
 
 /** Where a device is now: vehicles tell it themselves. */
@@ -66,10 +67,11 @@ function positionOf(device) {
 function clusters() {
   const groups = [];
   const placed = [...store.devices.values()].map((device) => [device, positionOf(device)]).filter(([, position]) => position);
+  const near = placed.length > CROWD ? NEAR_CROWDED : NEAR;
   placed.sort(([a], [b]) => RANK[healthOf(b.path)] - RANK[healthOf(a.path)]);
   for (const [device, position] of placed) {
     const [x, y] = place(position.lat, position.lon);
-    const home = groups.find((group) => Math.hypot(group.x - x, group.y - y) < NEAR);
+    const home = groups.find((group) => Math.hypot(group.x - x, group.y - y) < near);
     if (home) home.devices.push(device);
     else groups.push({ x, y, devices: [device], health: healthOf(device.path) });
   }
@@ -88,7 +90,7 @@ function mark(group, onPick) {
     "aria-label": `${name}, ${t(`health.${health}`)}`, onclick: pick,
     onkeydown: (event) => { if (event.key === "Enter" || event.key === " ") { event.preventDefault(); pick(); } },
   },
-  health === "alarm" || health === "warning" ? svg("circle", { class: "halo", r: size + 6 }) : null,
+  LOUD.has(health) ? svg("circle", { class: "halo", r: size + 6 }) : null,
   one ? svg("path", { class: "body", d: shape(domain, size) }) : svg("path", { class: "body group", d: shape(domain, domain === "third_party" ? size : size * 0.86) }),
   one ? null : svg("text", { class: "number", y: domain === "third_party" ? 4 : 0 }, count(devices.length)),
   svg("title", {}, name));
@@ -98,7 +100,9 @@ function callout(group) {
   const right = group.x < WIDTH * 0.68;
   const x = group.x + (right ? 17 : -17);
   const device = group.devices[0];
-  return svg("text", { class: `callout callout-${group.health}`, x, y: group.y, "text-anchor": right ? "start" : "end", "aria-hidden": "true" }, labelOf(device.label, device.device));
+  const others = group.devices.filter((one) => LOUD.has(healthOf(one.path))).length - 1;
+  const name = labelOf(device.label, device.device);
+  return svg("text", { class: `callout callout-${group.health}`, x, y: group.y, "text-anchor": right ? "start" : "end", "aria-hidden": "true" }, others > 0 ? t("map.callout", { name, n: count(others) }) : name);
 }
 
 export function renderMap(onPick) {
@@ -107,7 +111,7 @@ export function renderMap(onPick) {
   if (key === drawn) return;
   drawn = key;
   const held = document.activeElement?.closest?.(".mark")?.getAttribute("aria-label");
-  const loud = groups.filter((group) => group.health === "alarm" || group.health === "warning").slice(-MOST_LABELS);
+  const loud = groups.filter((group) => LOUD.has(group.health)).slice(-MOST_LABELS);
   layer.replaceChildren(...groups.map((group) => mark(group, onPick)), ...loud.map(callout));
   if (held) [...layer.querySelectorAll(".mark")].find((node) => node.getAttribute("aria-label") === held)?.focus();
 }
@@ -121,4 +125,7 @@ export function renderSummary() {
     list.children[i].hidden = totals[health] === 0 && health !== "ok";
     setText(list.children[i], t("summary.item", { name: t(`health.${health}`), n: count(totals[health]) }));
   });
+  const spoken = new Map();
+  for (const device of store.devices.values()) for (const name of device.protocols) spoken.set(name, (spoken.get(name) ?? 0) + 1);
+  setText(byId("protocols"), [...spoken].map(([name, n]) => t("summary.item", { name: tOr(`protocol.${name}`, name), n: count(n) })).join(" · "));
 }

@@ -1,11 +1,14 @@
 // The story: what was found, what is foreseen, what was ordered, commanded and done, in plain words.
 
-import { byId, el } from "./dom.js";
+import { byId, el, setText } from "./dom.js";
 import { store } from "./store.js";
 import { clock, count, duration, labelOf, lang, number, percent, t, tOr } from "./text.js";
 
 const OPEN = new Set(["watch", "planned", "acting", "broken"]);
 const money = new Intl.NumberFormat(lang === "ko" ? "ko-KR" : "en-GB", { style: "currency", currency: "KRW", notation: "compact", maximumFractionDigits: 1 });
+const kept = new Map();
+const divider = el("li", { class: "divider" });
+const quiet = el("li", { class: "quiet" });
 const plain = (code) => String(code ?? "").replaceAll("_", " ");
 
 function commandName(path, name) {
@@ -88,8 +91,22 @@ export function renderStory(onOpen) {
   const conditions = store.cases.filter((one) => one.kind === "condition");
   conditions.sort((a, b) => OPEN.has(b.phase) - OPEN.has(a.phase) || b.updated - a.updated);
   const reactions = store.cases.filter((one) => one.kind === "reaction" && one.steps.some((step) => step.step === "command"));
-  const items = conditions.map((one) => condition(one, onOpen));
-  if (reactions.length) items.push(el("li", { class: "divider" }, t("story.reactions")), ...reactions.map((one) => reaction(one, onOpen)));
-  if (!items.length) items.push(el("li", { class: "quiet" }, t("story.quiet")));
-  byId("cases").replaceChildren(...items);
+  const items = conditions.map((one) => item(one, condition, onOpen));
+  if (reactions.length) items.push(divider, ...reactions.map((one) => item(one, reaction, onOpen)));
+  if (!items.length) items.push(quiet);
+  setText(divider, t("story.reactions"));
+  setText(quiet, t("story.quiet"));
+  for (const id of kept.keys()) if (!store.cases.some((one) => one.id === id)) kept.delete(id);
+  const current = byId("cases").children;
+  if (items.length !== current.length || items.some((node, i) => node !== current[i])) byId("cases").replaceChildren(...items);
+}
+
+/** The node of a case, made anew only when the case changed, so that only news is read aloud. */
+function item(one, draw, onOpen) {
+  const state = JSON.stringify([one, store.devices.get(one.device)?.label]);
+  const held = kept.get(one.id);
+  if (held?.state === state) return held.node;
+  const node = draw(one, onOpen);
+  kept.set(one.id, { state, node });
+  return node;
 }

@@ -44,8 +44,8 @@ export function latency(ms) {
 
 export function duration(seconds) {
   if (!Number.isFinite(seconds)) return t("time.unbounded");
-  const steps = [["time.days", 86400], ["time.hours", 3600], ["time.minutes", 60]];
-  for (const [key, size] of steps) if (seconds >= size) return t(key, { n: number(seconds / size, 2) });
+  const steps = [["time.days", 2 * 86400, 86400], ["time.hours", 3600], ["time.minutes", 60]];
+  for (const [key, from, size = from] of steps) if (seconds >= from) return t(key, { n: number(seconds / size, 2) });
   return t("time.seconds", { n: number(seconds, 2) });
 }
 
@@ -70,7 +70,7 @@ export function elapsed(seconds) {
 // UCUM code -> what people write
 const UNITS = new Map(Object.entries({
   "1": "", Cel: "°C", "[degF]": "°F", "ug/m3": "µg/m³", "mg/m3": "mg/m³", "m/s2": "m/s²", "m3/h": "m³/h", "m3/s": "m³/s",
-  m3: "m³", "L/min": "L/min", "dB[A]": "dB(A)", "dB[SPL]": "dB", deg: "°", "/min": "rpm", "[ppm]": "ppm", "[ppb]": "ppb",
+  m3: "m³", "L/min": "L/min", "dB[A]": "dB(A)", "dB[SPL]": "dB", deg: "°", "[ppm]": "ppm", "[ppb]": "ppb",
   um: "µm", us: "µs", "%": "%", Ohm: "Ω", "N.m": "N·m", "kW.h": "kWh", "W/m2": "W/m²", "[pH]": "pH", "[NTU]": "NTU",
 }));
 
@@ -88,6 +88,6 @@ export function reading(channel, value) {
   if (value === null || value === undefined) return DASH;
   const state = channel.states?.[String(Math.round(value))];
   if (state !== undefined) return tOr(`state.${state}`, state.replaceAll("_", " "));
-  const of = unit(channel.unit);
+  const of = channel.unit === "/min" && /rotation|speed/.test(channel.quantity) ? "r/min" : unit(channel.unit);
   return of === "" ? number(value) : of === "%" || of === "°" ? `${number(value)}${of}` : `${number(value)} ${of}`;
 }

@@ -59,7 +59,9 @@ class Page:
 
     async def open(self, url: str, width: int, height: int, language: str = "ko") -> None:
         """Open an address in a window of this size with this browser language."""
-        await self.ask("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
+        await self.ask(
+            "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False
+        )
         await self.ask("Network.setExtraHTTPHeaders", headers={"accept-language": language})
         await self.ask("Page.navigate", url=url)
 
@@ -82,7 +84,7 @@ class Page:
     async def picture(self, path: Path) -> None:
         """Write a PNG of the window."""
         out = await self.ask("Page.captureScreenshot", format="png")
-        path.write_bytes(base64.b64decode(out["data"]))
+        await asyncio.to_thread(path.write_bytes, base64.b64decode(out["data"]))
 
 
 @asynccontextmanager

@@ -25,6 +25,7 @@ from portal.live import LiveState
 from portal.run import RunInfo
 
 C = ChannelSpec
+DAY_S = 86_400.0
 DAY = 86_400 * NS
 KINDS: dict[str, tuple[ChannelSpec, ...]] = {
     "rotating": (
@@ -174,14 +175,14 @@ def story(t: int) -> list[Note]:
     plan = "policy:predictive"
     notes: list[Note] = [
         Finding("f1", pump, "zones", t - 95 * NS, 4.9, 4.5, "warning", "vibration 4.9 mm/s, above zone limit B/C 4.5"),
-        Prognosis(pump, "rul-forest", t - 90 * NS, 0.83, DAY, 0.7 * DAY, 0.35 * DAY, 1.2 * DAY, 0.9, "bearing"),
+        Prognosis(pump, "rul-forest", t - 90 * NS, 0.83, DAY_S, 0.7 * DAY_S, 0.35 * DAY_S, 1.2 * DAY_S, 0.9, "bearing"),
         WorkOrder("w1", pump, "replace_bearing", plan, t - 84 * NS, t + DAY // 2, "failure likely within a day",
                   ("bearing 6205",), 2, 5400, 4_200_000, "c1"),
         Command("c1", pump, "maintain", plan, t - 83 * NS, t, {"component": "bearing"}),
         CommandResult("c1", pump, "accepted", "crew on its way", t - 82 * NS),
         Finding("f3", "seoul/city/air-station-05", "fleet", t - 70 * NS, 3.9, 3.0, "warning", "pm25 above neighbours"),
         Finding("f2", lathe, "pca", t - 40 * NS, 7.2, 5.0, "alarm", "spindle load does not fit speed and feed"),
-        Prognosis(lathe, "rul-forest", t - 30 * NS, 0.41, DAY, 3.1 * DAY, 1.6 * DAY, 5.2 * DAY, 0.9, "tool"),
+        Prognosis(lathe, "rul-forest", t - 30 * NS, 0.41, DAY_S, 3.1 * DAY_S, 1.6 * DAY_S, 5.2 * DAY_S, 0.9, "tool"),
     ]  # fmt: skip
     for i in range(7):
         at = t - (63 - 9 * i) * NS
@@ -207,8 +208,8 @@ def statuses(seq: int) -> dict[str, dict[str, object]]:
     """Return what the three roles would report after ``seq`` seconds."""
     rows = 512 * seq
     return {
-        "simulator": {"emitted_rows": rows, "emitted_rate": 512.0, "overruns": 0, "edge_loop_p50": 4.1, "edge_loop_p99": 8.9,
-                      "policy_loop_p50": 1240.0, "policy_loop_p99": 1810.0},
+        "simulator": {"emitted_rows": rows, "emitted_rate": 512.0, "overruns": 0,
+                      "edge_loop_p50": 4.1, "edge_loop_p99": 8.9, "policy_loop_p50": 1240.0, "policy_loop_p99": 1810.0},
         "gateway": {"received": max(0, rows - 12), "rejected": 3, "duplicated": 0, "reordered": 0, "lost": 0,
                     "latency_ms": {"ingest_p50": 3.4, "ingest_p99": 11.8}},
         "platform": {"stored": max(0, rows - 410), "stored_p50": 410.0, "stored_p99": 930.0, "windows": seq},
