@@ -36,17 +36,30 @@ _LEAST_WALL_S = 0.1  # shortest wall time of one message
 
 @dataclass(frozen=True, slots=True)
 class RigOptions:
-    """How to run a plan: ``speed`` is run seconds a wall second, 0 as fast as possible.
+    """How to run a plan.
 
-    ``births_s`` is how long to wait for the units, ``settle_s`` for rows still under way at the end.
-    ``start`` (run time, ns) replaces the plan's start.
+    ``speed`` is run seconds a wall second, 0 as fast as possible; None is real time for an external device and
+    as fast as possible for a simulated one. ``births_s`` is how long to wait for the units, ``settle_s`` for
+    rows still under way at the end. ``start`` (run time, ns) replaces the plan's start.
     """
 
     device: str = "good"
-    speed: float = 0.0
+    speed: float | None = None
     births_s: float = 60.0
     settle_s: float = 10.0
     start: int | None = None
+
+    @property
+    def external(self) -> bool:
+        """Tell whether the units are somebody else's."""
+        return self.device == EXTERNAL
+
+    @property
+    def pace(self) -> float:
+        """Run seconds a wall second, 0 as fast as possible."""
+        if self.speed is None:
+            return 1.0 if self.external else 0.0
+        return self.speed
 
 
 async def run(plan: TestPlan, url: str, options: RigOptions, progress: Progress | None = None) -> Recording:
@@ -62,7 +75,7 @@ async def run(plan: TestPlan, url: str, options: RigOptions, progress: Progress 
         If the broker cannot be reached or goes away.
     """
     start = _start(plan, options)
-    model = None if options.device == EXTERNAL else _model(plan, options.device)
+    model = None if options.external else _model(plan, options.device)
     recorder = Recorder(plan)
     listener = Listener(recorder, url)
     players = [Player(instrument, url) for instrument in instruments(plan, start, model)]
@@ -76,9 +89,9 @@ async def run(plan: TestPlan, url: str, options: RigOptions, progress: Progress 
             await player.open()
             tasks.append(await stack.enter_async_context(_running(player.listen())))
         await _births(listener, tasks, options.births_s)
-        await _drive(plan, players, tasks, options.speed, progress)
+        await _drive(plan, players, tasks, options.pace, progress)
         await _settle(listener, players, tasks, options)
-    facts = RunFacts(start, began, wall_ns(), options.speed, options.device, versions())
+    facts = RunFacts(start, began, wall_ns(), options.pace, options.device, versions())
     return recorder.recording(facts)
 
 
@@ -100,7 +113,7 @@ def _start(plan: TestPlan, options: RigOptions) -> int:
     """Return the run time of the beginning: now for a real device in real time, else the plan's."""
     if options.start is not None:
         return options.start
-    if options.device == EXTERNAL and options.speed == 1.0:
+    if options.external and options.pace == 1.0:
         return wall_ns() // plan.period * plan.period
     return plan.start_ns
 
@@ -148,15 +161,12 @@ async def _drive(
 async def _settle(
     listener: Listener, players: list[Player], tasks: list[asyncio.Task[None]], options: RigOptions
 ) -> None:
-    """Let the last rows arrive: until every own device has said goodbye, or the time is up."""
+    """Let the last rows arrive: until every device has said goodbye, or the time is up."""
     for player in players:
         await player.finish()
-    expected = {player.instrument.spec.path for player in players}
-    if options.device == EXTERNAL:
-        await asyncio.sleep(min(options.settle_s, 2.0))
     with suppress(TimeoutError):
         async with asyncio.timeout(options.settle_s):
-            while not expected <= listener.ended:
+            while not listener.ended.issuperset(listener.recorder.devices):
                 listener.changed.clear()
                 await listener.changed.wait()
                 _alive(tasks)
