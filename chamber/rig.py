@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import platform
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from importlib import metadata
@@ -74,16 +74,17 @@ async def run(plan: TestPlan, url: str, options: RigOptions, progress: Progress 
     NotConnected
         If the broker cannot be reached or goes away.
     """
-    start = _start(plan, options)
     model = None if options.external else _model(plan, options.device)
     recorder = Recorder(plan)
     listener = Listener(recorder, url)
-    players = [Player(instrument, url) for instrument in instruments(plan, start, model)]
-    began = wall_ns()
     async with AsyncExitStack() as stack:
         stack.push_async_callback(listener.close)
         await listener.open()
         tasks = [await stack.enter_async_context(_running(listener.listen()))]
+        if options.external:
+            await _births(listener, tasks, options.births_s, plan.device_under_test.units)
+        began, start = wall_ns(), _start(plan, options)
+        players = [Player(instrument, url) for instrument in instruments(plan, start, model)]
         for player in players:
             stack.push_async_callback(player.close)
             await player.open()
@@ -125,17 +126,19 @@ def _model(plan: TestPlan, device: str) -> Any:
     return plan.simulated[device]
 
 
-async def _births(listener: Listener, tasks: list[asyncio.Task[None]], limit_s: float) -> None:
-    """Wait until every device of the plan has introduced itself."""
+async def _births(
+    listener: Listener, tasks: list[asyncio.Task[None]], limit_s: float, devices: Sequence[str] = ()
+) -> None:
+    """Wait until devices (default: all of the plan) have introduced themselves."""
     await listener.ask_births()
     try:
         async with asyncio.timeout(limit_s):
-            while listener.recorder.missing():
+            while listener.recorder.missing(devices):
                 listener.changed.clear()
                 await listener.changed.wait()
                 _alive(tasks)
     except TimeoutError as error:
-        missing = ", ".join(listener.recorder.missing())
+        missing = ", ".join(listener.recorder.missing(devices))
         raise RecordingError(f"no birth within {limit_s:g} s from {missing} (is the device connected?)") from error
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -45,11 +46,13 @@ async def url(tmp_path: Path) -> AsyncIterator[str]:
 
 
 @pytest.mark.parametrize(("device", "outcome"), [("good", "PASS"), ("biased", "FAIL")])
+@pytest.mark.parametrize("kind", ["auto", "rumqttd"])
 async def test_the_whole_plan_over_a_real_broker(
-    plan: TestPlan, url: str, tmp_path: Path, device: str, outcome: str
+    plan: TestPlan, tmp_path: Path, device: str, outcome: str, kind: Literal["auto", "rumqttd"]
 ) -> None:
     done: list[float] = []
-    found = await run_plan(plan, tmp_path / "run", RigOptions(device), url, done.append)
+    async with Broker(BrokerConfig(kind=kind), tmp_path / "broker") as broker:
+        found = await run_plan(plan, tmp_path / "run", RigOptions(device), broker.url, done.append)
     assert found.outcome == outcome
     rows = plan.duration // plan.period
     for transport in found.recording.facts.transport.values():
