@@ -32,6 +32,7 @@ EXTERNAL = "external"
 Progress = Callable[[float], None]
 _BLOCK = 3600 * NS  # longest span of run time in one message
 _LEAST_WALL_S = 0.1  # shortest wall time of one message
+_LEAD = 16  # messages of each device that may be under way
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +91,7 @@ async def run(plan: TestPlan, url: str, options: RigOptions, progress: Progress 
             await player.open()
             tasks.append(await stack.enter_async_context(_running(player.listen())))
         await _births(listener, tasks, options.births_s)
-        await _drive(plan, players, tasks, options.pace, progress)
+        await _drive(plan, _Stage(listener, players, tasks), options, progress)
         await _settle(listener, players, tasks, options)
     facts = RunFacts(start, began, wall_ns(), options.pace, options.device, versions())
     return recorder.recording(facts)
@@ -142,21 +143,45 @@ async def _births(
         raise RecordingError(f"no birth within {limit_s:g} s from {missing} (is the device connected?)") from error
 
 
-async def _drive(
-    plan: TestPlan, players: list[Player], tasks: list[asyncio.Task[None]], speed: float, progress: Progress | None
-) -> None:
-    """Let the chamber's devices publish the whole plan at the pace of ``speed``."""
-    total = -(-plan.duration // plan.period)
+@dataclass(frozen=True, slots=True)
+class _Stage:
+    """Who plays and who listens."""
+
+    listener: Listener
+    players: list[Player]
+    tasks: list[asyncio.Task[None]]
+
+    async def heard(self, lead: int) -> None:
+        """Wait until the recorder is at most ``lead`` rows behind every player.
+
+        Without this a test at full speed outruns brokers that keep only so much for a slow reader.
+        """
+        recorder = self.listener.recorder
+        while any(recorder.count(p.instrument.spec.path) < p.sent - lead for p in self.players):
+            self.listener.changed.clear()
+            await self.listener.changed.wait()
+            _alive(self.tasks)
+
+
+async def _drive(plan: TestPlan, stage: _Stage, options: RigOptions, progress: Progress | None) -> None:
+    """Let the chamber's devices publish the whole plan at the pace of ``options``."""
+    speed, total = options.pace, -(-plan.duration // plan.period)
     span = min(_BLOCK, max(plan.period, round(_LEAST_WALL_S * speed * NS))) if speed else _BLOCK
     block = max(1, span // plan.period)
-    anchor = mono_ns()
+    anchor, patient = mono_ns(), True
     for until in range(block, total + block, block):
         done = min(until, total)
-        for player in players:
+        for player in stage.players:
             await player.play(done)
+        if patient:
+            try:
+                async with asyncio.timeout(options.settle_s):
+                    await stage.heard(_LEAD * block)
+            except TimeoutError:
+                patient = False  # rows were lost; the recorder counts them
         if progress is not None:
             progress(done / total)
-        _alive(tasks)
+        _alive(stage.tasks)
         due = anchor + done * plan.period / speed if speed else 0.0
         await asyncio.sleep(max(0.0, (due - mono_ns()) / NS))
 
@@ -164,12 +189,13 @@ async def _drive(
 async def _settle(
     listener: Listener, players: list[Player], tasks: list[asyncio.Task[None]], options: RigOptions
 ) -> None:
-    """Let the last rows arrive: until every device has said goodbye, or the time is up."""
+    """Let the last rows arrive: until all devices have said goodbye and their last rows are here, or time is up."""
     for player in players:
         await player.finish()
     with suppress(TimeoutError):
         async with asyncio.timeout(options.settle_s):
-            while not listener.ended.issuperset(listener.recorder.devices):
+            recorder = listener.recorder
+            while not (listener.ended.issuperset(recorder.devices) and recorder.caught_up):
                 listener.changed.clear()
                 await listener.changed.wait()
                 _alive(tasks)
