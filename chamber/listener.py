@@ -5,17 +5,16 @@ from __future__ import annotations
 import asyncio
 import secrets
 
-from wire.codec_birth import decode_birth
-from wire.codec_command import decode_state, encode_command
-from wire.codec_rows import decode_rows
-from wire.mqtt import open_mqtt
-from wire.session import Message, MqttConfig, Session
-
 from chamber.recorder import Recorder
 from core.clock import NS, wall_ns
 from core.command import Command
 from core.errors import DecodeError
 from wire import topics
+from wire.codec_birth import decode_birth
+from wire.codec_command import decode_state, encode_command
+from wire.codec_rows import decode_rows
+from wire.mqtt import open_mqtt
+from wire.session import Message, MqttConfig, Session
 
 _PARKED = 1000  # messages that may wait for a birth
 
@@ -54,12 +53,15 @@ class Listener:
     async def listen(self) -> None:
         """Record for ever; cancel to end."""
         assert self._session is not None, "open first"
-        while True:
-            messages = await self._session.read()
-            for message in messages:
-                self._take(message)
-            await self._session.ack(messages)
-            self.changed.set()
+        try:
+            while True:
+                messages = await self._session.read()
+                for message in messages:
+                    self._take(message)
+                await self._session.ack(messages)
+                self.changed.set()
+        finally:
+            self.changed.set()  # whoever waits must see that nothing will come any more
 
     async def close(self) -> None:
         """Disconnect."""

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import secrets
 
+from chamber.instruments import Instrument
+from core.command import NodeState
+from core.errors import DecodeError
+from wire import topics
 from wire.codec_birth import encode_birth
-from wire.codec_command import NodeState, decode_command, encode_state
+from wire.codec_command import decode_command, encode_state
 from wire.codec_rows_out import encode_rows
 from wire.mqtt import open_mqtt
 from wire.session import MqttConfig, Session, Will
-
-from chamber.instruments import Instrument
-from core.errors import DecodeError
-from wire import topics
 
 
 class Player:

@@ -25,6 +25,8 @@ class Recorder:
         self.rejected = 0
         self._batches: dict[str, list[Batch]] = {}
         self._last: dict[tuple[str, int], int] = {}
+        self._counts: dict[str, int] = {}
+        self._newest: dict[tuple[str, int], int] = {}
         self._wanted = _streams(plan)
 
     @property
@@ -45,14 +47,27 @@ class Recorder:
         """Take in rows of one stream, by its path."""
         if stream in self._wanted.values():
             self._batches.setdefault(stream, []).append(batch)
+            self._counts[stream] = self._counts.get(stream, 0) + len(batch)
+            if len(batch):
+                start = stream, int(batch.sid[-1])
+                self._newest[start] = max(self._newest.get(start, NO_SEQ), int(batch.seq.max()))
 
     def last(self, stream: str, sid: int, seq: int) -> None:
         """Take in the last row number that a device says it sent since its start ``sid``."""
         self._last[stream, sid] = seq
 
+    @property
+    def caught_up(self) -> bool:
+        """Tell whether the last row that a device spoke of has arrived; brokers may deliver it after the goodbye."""
+        return all(self._newest.get(start, NO_SEQ) >= seq for start, seq in self._last.items())
+
     def reject(self, count: int = 1) -> None:
         """Count messages that could not be read."""
         self.rejected += count
+
+    def count(self, device: str) -> int:
+        """Return how many rows of a device have arrived, doubles included."""
+        return self._counts.get(self._wanted[device], 0)
 
     def recording(self, facts: RunFacts) -> Recording:
         """Return the recording; ``facts.transport`` and ``facts.rejected`` are filled in here.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import platform
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from importlib import metadata
@@ -32,21 +32,35 @@ EXTERNAL = "external"
 Progress = Callable[[float], None]
 _BLOCK = 3600 * NS  # longest span of run time in one message
 _LEAST_WALL_S = 0.1  # shortest wall time of one message
+_LEAD = 16  # messages of each device that may be under way
 
 
 @dataclass(frozen=True, slots=True)
 class RigOptions:
-    """How to run a plan: ``speed`` is run seconds a wall second, 0 as fast as possible.
+    """How to run a plan.
 
-    ``births_s`` is how long to wait for the units, ``settle_s`` for rows still under way at the end.
-    ``start`` (run time, ns) replaces the plan's start.
+    ``speed`` is run seconds a wall second, 0 as fast as possible; None is real time for an external device and
+    as fast as possible for a simulated one. ``births_s`` is how long to wait for the units, ``settle_s`` for
+    rows still under way at the end. ``start`` (run time, ns) replaces the plan's start.
     """
 
     device: str = "good"
-    speed: float = 0.0
+    speed: float | None = None
     births_s: float = 60.0
     settle_s: float = 10.0
     start: int | None = None
+
+    @property
+    def external(self) -> bool:
+        """Tell whether the units are somebody else's."""
+        return self.device == EXTERNAL
+
+    @property
+    def pace(self) -> float:
+        """Run seconds a wall second, 0 as fast as possible."""
+        if self.speed is None:
+            return 1.0 if self.external else 0.0
+        return self.speed
 
 
 async def run(plan: TestPlan, url: str, options: RigOptions, progress: Progress | None = None) -> Recording:
@@ -61,24 +75,25 @@ async def run(plan: TestPlan, url: str, options: RigOptions, progress: Progress 
     NotConnected
         If the broker cannot be reached or goes away.
     """
-    start = _start(plan, options)
-    model = None if options.device == EXTERNAL else _model(plan, options.device)
+    model = None if options.external else _model(plan, options.device)
     recorder = Recorder(plan)
     listener = Listener(recorder, url)
-    players = [Player(instrument, url) for instrument in instruments(plan, start, model)]
-    began = wall_ns()
     async with AsyncExitStack() as stack:
         stack.push_async_callback(listener.close)
         await listener.open()
         tasks = [await stack.enter_async_context(_running(listener.listen()))]
+        if options.external:
+            await _births(listener, tasks, options.births_s, plan.device_under_test.units)
+        began, start = wall_ns(), _start(plan, options)
+        players = [Player(instrument, url) for instrument in instruments(plan, start, model)]
         for player in players:
             stack.push_async_callback(player.close)
             await player.open()
             tasks.append(await stack.enter_async_context(_running(player.listen())))
         await _births(listener, tasks, options.births_s)
-        await _drive(plan, players, tasks, options.speed, progress)
+        await _drive(plan, _Stage(listener, players, tasks), options, progress)
         await _settle(listener, players, tasks, options)
-    facts = RunFacts(start, began, wall_ns(), options.speed, options.device, versions())
+    facts = RunFacts(start, began, wall_ns(), options.pace, options.device, versions())
     return recorder.recording(facts)
 
 
@@ -100,7 +115,7 @@ def _start(plan: TestPlan, options: RigOptions) -> int:
     """Return the run time of the beginning: now for a real device in real time, else the plan's."""
     if options.start is not None:
         return options.start
-    if options.device == EXTERNAL and options.speed == 1.0:
+    if options.external and options.pace == 1.0:
         return wall_ns() // plan.period * plan.period
     return plan.start_ns
 
@@ -112,35 +127,61 @@ def _model(plan: TestPlan, device: str) -> Any:
     return plan.simulated[device]
 
 
-async def _births(listener: Listener, tasks: list[asyncio.Task[None]], limit_s: float) -> None:
-    """Wait until every device of the plan has introduced itself."""
+async def _births(
+    listener: Listener, tasks: list[asyncio.Task[None]], limit_s: float, devices: Sequence[str] = ()
+) -> None:
+    """Wait until devices (default: all of the plan) have introduced themselves."""
     await listener.ask_births()
     try:
         async with asyncio.timeout(limit_s):
-            while listener.recorder.missing():
+            while listener.recorder.missing(devices):
                 listener.changed.clear()
                 await listener.changed.wait()
                 _alive(tasks)
     except TimeoutError as error:
-        missing = ", ".join(listener.recorder.missing())
+        missing = ", ".join(listener.recorder.missing(devices))
         raise RecordingError(f"no birth within {limit_s:g} s from {missing} (is the device connected?)") from error
 
 
-async def _drive(
-    plan: TestPlan, players: list[Player], tasks: list[asyncio.Task[None]], speed: float, progress: Progress | None
-) -> None:
-    """Let the chamber's devices publish the whole plan at the pace of ``speed``."""
-    total = -(-plan.duration // plan.period)
+@dataclass(frozen=True, slots=True)
+class _Stage:
+    """Who plays and who listens."""
+
+    listener: Listener
+    players: list[Player]
+    tasks: list[asyncio.Task[None]]
+
+    async def heard(self, lead: int) -> None:
+        """Wait until the recorder is at most ``lead`` rows behind every player.
+
+        Without this a test at full speed outruns brokers that keep only so much for a slow reader.
+        """
+        recorder = self.listener.recorder
+        while any(recorder.count(p.instrument.spec.path) < p.sent - lead for p in self.players):
+            self.listener.changed.clear()
+            await self.listener.changed.wait()
+            _alive(self.tasks)
+
+
+async def _drive(plan: TestPlan, stage: _Stage, options: RigOptions, progress: Progress | None) -> None:
+    """Let the chamber's devices publish the whole plan at the pace of ``options``."""
+    speed, total = options.pace, -(-plan.duration // plan.period)
     span = min(_BLOCK, max(plan.period, round(_LEAST_WALL_S * speed * NS))) if speed else _BLOCK
     block = max(1, span // plan.period)
-    anchor = mono_ns()
+    anchor, patient = mono_ns(), True
     for until in range(block, total + block, block):
         done = min(until, total)
-        for player in players:
+        for player in stage.players:
             await player.play(done)
+        if patient:
+            try:
+                async with asyncio.timeout(options.settle_s):
+                    await stage.heard(_LEAD * block)
+            except TimeoutError:
+                patient = False  # rows were lost; the recorder counts them
         if progress is not None:
             progress(done / total)
-        _alive(tasks)
+        _alive(stage.tasks)
         due = anchor + done * plan.period / speed if speed else 0.0
         await asyncio.sleep(max(0.0, (due - mono_ns()) / NS))
 
@@ -148,15 +189,13 @@ async def _drive(
 async def _settle(
     listener: Listener, players: list[Player], tasks: list[asyncio.Task[None]], options: RigOptions
 ) -> None:
-    """Let the last rows arrive: until every own device has said goodbye, or the time is up."""
+    """Let the last rows arrive: until all devices have said goodbye and their last rows are here, or time is up."""
     for player in players:
         await player.finish()
-    expected = {player.instrument.spec.path for player in players}
-    if options.device == EXTERNAL:
-        await asyncio.sleep(min(options.settle_s, 2.0))
     with suppress(TimeoutError):
         async with asyncio.timeout(options.settle_s):
-            while not expected <= listener.ended:
+            recorder = listener.recorder
+            while not (listener.ended.issuperset(recorder.devices) and recorder.caught_up):
                 listener.changed.clear()
                 await listener.changed.wait()
                 _alive(tasks)

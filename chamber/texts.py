@@ -89,6 +89,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "100 − 상대표준편차(같은 농도 반복 측정)",
         "100 − relative standard deviation of repeated readings",
     ),
+    "formula_key": (
+        "R: 기준기의 평균, m: 유효한 기기들의 평균, SD: 기기 간 표본 표준편차",
+        "R: mean of the reference, m: mean of the valid units, SD: sample standard deviation between units",
+    ),
     # panels
     "panel_field": ("기준기와 기기의 시간 평균 (현장 동시 측정)", "Hourly means of reference and units (side by side)"),
     "panel_steps": ("챔버 농도 단계", "Concentration steps in the chamber"),
@@ -136,7 +140,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "measured": ("측정값", "Measured"),
     "result": ("판정", "Result"),
     "basis": ("근거", "Basis"),
-    "basis_found": ("출처 확인", "source read"),
+    "basis_found": ("출처 있음", "source read"),
     "basis_derived": ("계산", "derived"),
     "basis_unverified": ("미확인", "unverified"),
     "basis_limit": ("기준값", "limit"),

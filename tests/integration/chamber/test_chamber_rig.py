@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -15,7 +16,7 @@ from chamber.recording import RecordingError
 from chamber.rig import EXTERNAL, RigOptions
 from chamber.service import check, report, run_plan
 from core.clock import NS
-from core.errors import ConfigError
+from core.errors import ConfigError, NotConnected
 from wire.broker import Broker
 from wire.broker_config import BrokerConfig
 from wire.mqtt import open_mqtt
@@ -45,11 +46,13 @@ async def url(tmp_path: Path) -> AsyncIterator[str]:
 
 
 @pytest.mark.parametrize(("device", "outcome"), [("good", "PASS"), ("biased", "FAIL")])
+@pytest.mark.parametrize("kind", ["auto", "rumqttd"])
 async def test_the_whole_plan_over_a_real_broker(
-    plan: TestPlan, url: str, tmp_path: Path, device: str, outcome: str
+    plan: TestPlan, tmp_path: Path, device: str, outcome: str, kind: Literal["auto", "rumqttd"]
 ) -> None:
     done: list[float] = []
-    found = await run_plan(plan, tmp_path / "run", RigOptions(device), url, done.append)
+    async with Broker(BrokerConfig(kind=kind), tmp_path / "broker") as broker:
+        found = await run_plan(plan, tmp_path / "run", RigOptions(device), broker.url, done.append)
     assert found.outcome == outcome
     rows = plan.duration // plan.period
     for transport in found.recording.facts.transport.values():
@@ -77,12 +80,15 @@ async def test_a_foreign_device_is_waited_for_and_recorded(short: TestPlan, url:
     """Three foreign units start before the test, miss it, and are found by ``rebirth``; noise is rejected."""
     units = instruments(short, short.start_ns, short.simulated["good"])[:3]
     players = [Player(unit, url) for unit in units]
+    watch = open_mqtt(MqttConfig(url=url, client_id="watch", persistent=False), None)
     try:
+        await watch.connect()
+        await watch.subscribe([f"iiot/v1/{short.reference.device}/data/+"])
         for player in players:
             await player.open()
         answering = [asyncio.create_task(player.listen()) for player in players]
-        test = asyncio.create_task(run_plan(short, tmp_path / "run", RigOptions(EXTERNAL, settle_s=5), url))
-        await _announced(url, short.reference.device)
+        test = asyncio.create_task(run_plan(short, tmp_path / "run", RigOptions(EXTERNAL, speed=0.0), url))
+        assert await watch.read(10.0), "the chamber plays once the units are born"
         for player in players:
             await player.play(short.duration // short.period)
         await players[0].session.publish("iiot/v1/lab/chamber/pm-1/data/air", b'{"t": NaN}')
@@ -95,6 +101,7 @@ async def test_a_foreign_device_is_waited_for_and_recorded(short: TestPlan, url:
     finally:
         for player in players:
             await player.close()
+        await watch.close()
     assert found.outcome == "PASS"
     assert found.recording.facts.device == EXTERNAL
     assert found.recording.facts.rejected == 1
@@ -118,12 +125,18 @@ async def test_the_pace_follows_the_speed(short: TestPlan, url: str, tmp_path: P
     assert found.recording.facts.ended - found.recording.facts.began >= 0.55 * NS
 
 
-async def _announced(url: str, device: str) -> None:
-    """Wait until a device has published rows."""
-    session = open_mqtt(MqttConfig(url=url, client_id="watch", persistent=False), None)
-    await session.connect()
-    try:
-        await session.subscribe([f"iiot/v1/{device}/data/+"])
-        assert await session.read(10.0)
-    finally:
-        await session.close()
+async def test_a_broker_that_dies_ends_the_test(short: TestPlan, tmp_path: Path) -> None:
+    async with Broker(BrokerConfig(), tmp_path / "broker") as broker:
+        half = asyncio.Event()
+
+        def progress(share: float) -> None:
+            if share > 0.2:
+                half.set()
+
+        options = RigOptions("good", speed=20_000.0)
+        test = asyncio.create_task(run_plan(short, tmp_path / "run", options, broker.url, progress))
+        await half.wait()
+        await broker.kill()
+        with pytest.raises(NotConnected):
+            await test
+    assert not (tmp_path / "run").exists()

@@ -154,3 +154,23 @@ def test_the_recorder_refuses_what_cannot_be_compared(plan: TestPlan) -> None:
     recorder.birth(device(plan.device_under_test.units[0], "air", other))
     with pytest.raises(RecordingError, match="no channel pm25"):
         recorder.recording(facts(plan))
+
+
+def test_the_recorder_knows_when_the_last_row_is_here(plan: TestPlan) -> None:
+    recorder = born(plan)
+    unit = plan.device_under_test.units[0]
+    assert recorder.caught_up
+    recorder.last(f"{unit}/air", 1, 3)
+    assert not recorder.caught_up
+    recorder.rows(f"{unit}/air", rows(plan, [0, 1, 2]))
+    assert not recorder.caught_up
+    recorder.rows(f"{unit}/air", rows(plan, [3]))
+    assert recorder.caught_up
+    assert recorder.count(unit) == 4
+
+
+def test_a_device_of_which_nothing_arrived_lost_everything_it_spoke_of(plan: TestPlan) -> None:
+    recorder = born(plan)
+    unit = plan.device_under_test.units[0]
+    recorder.last(f"{unit}/air", 1, 9)
+    assert recorder.recording(facts(plan)).facts.transport[unit].lost == 10
