@@ -1,0 +1,19 @@
+"""Every kind of the simulator. A new kind is its own file and one line here."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from simulator.equipment.air_station import AirStationConfig
+from simulator.equipment.conveyor import ConveyorConfig
+from simulator.equipment.pump import PumpConfig
+
+#: every equipment kind there is, one line each
+Equipment = Annotated[
+    AirStationConfig  # urban
+    | ConveyorConfig  # logistics
+    | PumpConfig,  # factory
+    Field(discriminator="kind"),
+]
