@@ -11,7 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 import yaml
+
+from testbed.cli import app
 
 ROOT = Path(__file__).resolve().parents[2]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
@@ -74,8 +77,6 @@ def test_the_image_has_every_room() -> None:
 
 @pytest.mark.parametrize("name", sorted(OURS))
 def test_the_command_line_knows_the_command(name: str) -> None:
-    import typer
-    from testbed.cli import app
 
     role, *words = OURS[name]["command"]
     command = typer.main.get_command(app).commands[role]  # type: ignore[attr-defined]
