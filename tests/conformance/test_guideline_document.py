@@ -63,3 +63,13 @@ def test_the_quality_table_is_the_codes_of_core(name: str) -> None:
     table = re.findall(r"^\| (\d+) \| (?:`([a-z-]+)`)? ?\| [^|]+ \| (0x[0-9A-F]{8}) \|$", text, flags=re.M)
     said = {(int(major), reason, int(status, 16)) for major, reason, status in table}
     assert said == {(c & quality.MAJOR, quality.reason(c), quality.to_opcua(c)) for c in quality.CODES}
+
+
+@pytest.mark.parametrize("name", ["guideline.md", "guideline.ko.md"])
+def test_every_reason_of_the_codecs_is_explained(name: str) -> None:
+    text = (ROOT / "docs" / name).read_text(encoding="utf-8")
+    explained = set(re.findall(r"`([a-z]+(?:-[a-z]+)*)`", "".join(re.findall(r"^\| (`.*?) \|", text, flags=re.M))))
+    sources = [p.read_text(encoding="utf-8") for p in (ROOT / "wire").glob("*.py")]
+    raised = {code for s in sources for code in re.findall(r"(?:Rejected|Decode)Error\(\s*\"([a-z-]+)\"", s)}
+    assert len(raised) > 10
+    assert raised - explained == set()
