@@ -9,6 +9,11 @@ from pathlib import Path
 import pytest
 
 from core import quality
+from core.catalog import Catalog
+from wire.codec_birth import decode_birth
+from wire.codec_rows import decode_rows
+from wire.guideline import check
+from wire.topics import parse
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENT = (ROOT / "docs/guideline.md").read_text(encoding="utf-8")
@@ -23,9 +28,7 @@ def test_every_json_block_is_an_example_with_a_topic() -> None:
     ("topic", "text"), EXAMPLES, ids=[f"{n}-{t.split('/')[5]}" for n, (t, _) in enumerate(EXAMPLES)]
 )
 def test_examples_conform(topic: str, text: str) -> None:
-    json.loads(text)
-    guideline = pytest.importorskip("wire.guideline")
-    assert list(guideline.check(topic, text.encode())) == []
+    assert list(check(topic, text.encode())) == []
 
 
 def test_rows_of_the_examples_follow_the_birth() -> None:
@@ -40,22 +43,17 @@ def test_rows_of_the_examples_follow_the_birth() -> None:
 
 
 def test_examples_survive_the_codecs() -> None:
-    topics = pytest.importorskip("wire.topics")
-    births = pytest.importorskip("wire.codec_birth")
-    rows = pytest.importorskip("wire.codec_rows")
-    from core.catalog import Catalog
-
     catalog = Catalog()
     for topic, text in EXAMPLES:
-        parsed = topics.parse(topic)
+        parsed = parse(topic)
         if parsed.kind == "birth":
-            device, sid = births.decode_birth(parsed, text.encode())
+            device, sid = decode_birth(parsed, text.encode())
             catalog.add(device)
             assert sid == 1763791200
         elif parsed.kind == "data":
             entry = catalog.find(parsed.stream_path)
             assert entry is not None
-            batch, _ = rows.decode_rows(text.encode(), entry)
+            batch, _ = decode_rows(text.encode(), entry)
             assert batch.sid.tolist() == [1763791200] * len(batch)
 
 
@@ -65,3 +63,13 @@ def test_the_quality_table_is_the_codes_of_core(name: str) -> None:
     table = re.findall(r"^\| (\d+) \| (?:`([a-z-]+)`)? ?\| [^|]+ \| (0x[0-9A-F]{8}) \|$", text, flags=re.M)
     said = {(int(major), reason, int(status, 16)) for major, reason, status in table}
     assert said == {(c & quality.MAJOR, quality.reason(c), quality.to_opcua(c)) for c in quality.CODES}
+
+
+@pytest.mark.parametrize("name", ["guideline.md", "guideline.ko.md"])
+def test_every_reason_of_the_codecs_is_explained(name: str) -> None:
+    text = (ROOT / "docs" / name).read_text(encoding="utf-8")
+    explained = set(re.findall(r"`([a-z]+(?:-[a-z]+)*)`", "".join(re.findall(r"^\| (`.*?) \|", text, flags=re.M))))
+    sources = [p.read_text(encoding="utf-8") for p in (ROOT / "wire").glob("*.py")]
+    raised = {code for s in sources for code in re.findall(r"(?:Rejected|Decode)Error\(\s*\"([a-z-]+)\"", s)}
+    assert len(raised) > 10
+    assert raised - explained == set()

@@ -193,13 +193,14 @@ def test_files_named_in_the_documents_exist() -> None:
 
 
 def test_markdown_links_lead_somewhere() -> None:
-    broken = []
-    for path in (p for p in tracked() if p.suffix == ".md"):
-        text = re.sub(r"```.*?```", "", path.read_text(encoding="utf-8"), flags=re.S)
-        for target in re.findall(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)", text):
-            if not (path.parent / target).exists():
-                broken.append((name_of(path), target))
-    assert broken == []
+    links = [
+        (path, target)
+        for path in tracked()
+        if path.suffix == ".md"
+        for text in [re.sub(r"```.*?```", "", path.read_text(encoding="utf-8"), flags=re.S)]
+        for target in re.findall(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)", text)
+    ]
+    assert [(name_of(path), target) for path, target in links if not (path.parent / target).exists()] == []
 
 
 def test_decisions_are_numbered_without_gaps() -> None:
