@@ -39,7 +39,8 @@ class HistoryConfig(Config):
 
     days: float = Field(30.0, ge=0, le=3650)
     every: Duration = 60 * NS
-    policy: Literal["run_to_failure", "periodic"] = "run_to_failure"
+    fast_every: Duration = 600 * NS
+    policy: Literal["run_to_failure"] = "run_to_failure"
 
 
 class ScenarioConfig(Config):
@@ -51,6 +52,7 @@ class ScenarioConfig(Config):
     seed: int = Field(1, ge=0, lt=2**63)
     speed: Speed = 1.0
     end: Duration | None = None
+    quantum: Duration | None = None
     domains: tuple[str, ...] = Field(min_length=1)
     deploy: str | None = None
     history: HistoryConfig = HistoryConfig()
@@ -81,7 +83,10 @@ class Scenario:
 
     def world(self) -> WorldConfig:
         """Return what the simulator builds."""
-        return WorldConfig(domains=self.domains, faults=self.config.faults)
+        return WorldConfig.model_validate(
+            # as text: a bare number would be read as seconds
+            {"domains": self.domains, "faults": self.config.faults, "history": f"{self.config.history.days}d"}
+        )
 
     @cached_property
     def digest(self) -> str:
