@@ -77,12 +77,13 @@ class Broker:
         """Start the broker and wait until it accepts connections; also after ``stop`` or ``kill``."""
         self.kind, program = _choose(self.config)
         if self.running:
-            return None
+            return
         chosen = bool(self._ports[0])
         for attempt in range(_ATTEMPTS):
             self._prepare_ports()
             try:
-                return await self._launch(program)
+                await self._launch(program)
+                return
             except WireError:
                 if chosen or attempt == _ATTEMPTS - 1:
                     raise

@@ -80,19 +80,13 @@ def decode_rows(payload: bytes, entry: StreamEntry, sid: int = 0) -> tuple[Batch
     ), sent
 
 
-def message_sid(payload: bytes) -> int | None:
-    """Return the start number that a data message itself carries; None where it has none or cannot be read."""
-    try:
-        return read(_SID_DECODER, payload).sid
-    except RejectedError:
-        return None
+def probe(payload: bytes) -> tuple[int | None, tuple[str, ...]]:
+    """Return the start number (None: not given) and the channels of a data message, judged by its shape alone.
 
-
-class _SidJson(Struct):
-    sid: int | None = None
-
-
-_SID_DECODER = msgspec.json.Decoder(_SidJson)
+    Raises DecodeError or RejectedError like :func:`decode_rows`.
+    """
+    message = read(_DECODER, payload)
+    return message.sid, tuple(message.v)
 
 
 def _check_channels(message: RowsJson, layout: LayoutSpec) -> None:
