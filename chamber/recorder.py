@@ -12,7 +12,7 @@ from chamber.plan import TestPlan
 from chamber.recording import Recording, RecordingError, RunFacts, Transport, stream_of
 from core.batch import NO_SEQ, Batch, concat
 from core.catalog import Catalog
-from core.spec import DeviceSpec
+from core.spec import ChannelSpec, DeviceSpec
 from core.tables import schema, to_table
 
 
@@ -23,6 +23,7 @@ class Recorder:
         self.plan = plan
         self.catalog = Catalog()
         self.rejected = 0
+        self.begun = False
         self._batches: dict[str, list[Batch]] = {}
         self._last: dict[tuple[str, int], int] = {}
         self._counts: dict[str, int] = {}
@@ -35,9 +36,19 @@ class Recorder:
         return tuple(self._wanted)
 
     def birth(self, device: DeviceSpec) -> None:
-        """Take in a device; others than the plan's are ignored."""
-        if device.path in self._wanted:
-            self.catalog.add(device)
+        """Take in a device; others than the plan's are ignored.
+
+        Once the test has ``begun`` a device may restart, but not become another: raises RecordingError.
+        """
+        if device.path not in self._wanted:
+            return
+        known = self.catalog.devices.get(device.path)
+        if self.begun and known is not None:
+            if device.identity != known.identity:
+                raise RecordingError(f"{device.path} became another device during the test: {device.identity.serial}")
+            if _channels(device) != _channels(known):
+                raise RecordingError(f"{device.path} changed its channels during the test")
+        self.catalog.add(device)
 
     def missing(self, devices: Iterable[str] = ()) -> list[str]:
         """Return the devices (default: all of the plan) that have not been born with their stream."""
@@ -137,6 +148,10 @@ def _streams(plan: TestPlan) -> Mapping[str, str]:
         plan.reference.device: stream_of(plan, "reference", plan.reference.device),
         plan.environment.device: stream_of(plan, "environment", plan.environment.device),
     }
+
+
+def _channels(device: DeviceSpec) -> list[tuple[str, tuple[ChannelSpec, ...]]]:
+    return [(stream.name, stream.layout.channels) for stream in device.streams]
 
 
 def _first_of_each(rows: Batch) -> np.ndarray[tuple[int], np.dtype[np.intp]]:

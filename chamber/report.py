@@ -149,7 +149,7 @@ def _devices(judgement: Judgement, language: Language) -> Iterator[dict[str, Any
 def _facts(judgement: Judgement, language: Language) -> Iterator[tuple[str, str, str]]:
     """Yield (name, value, CSS class) of what was run."""
     recording, plan, facts = judgement.recording, judgement.recording.plan, judgement.recording.facts
-    mode = "mode_external" if facts.device == "external" else "mode_simulated" if facts.speed else "mode_max"
+    mode = ("mode_external" if facts.device == "external" else "mode_simulated") + ("" if facts.speed else "_max")
     yield text("plan", language), f"{pick(plan.name, language)} · {plan.id} v{plan.version}", ""
     yield text("plan_digest", language), plan.digest, "hash"
     yield text("report_id", language), recording.digest, "hash"

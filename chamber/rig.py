@@ -91,6 +91,7 @@ async def run(plan: TestPlan, url: str, options: RigOptions, progress: Progress 
             await player.open()
             tasks.append(await stack.enter_async_context(_running(player.listen())))
         await _births(listener, tasks, options.births_s)
+        recorder.begun = True
         await _drive(plan, _Stage(listener, players, tasks), options, progress)
         await _settle(listener, players, tasks, options)
     facts = RunFacts(start, began, wall_ns(), options.pace, options.device, versions())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -60,18 +61,23 @@ async def run_plan(
     options: RigOptions | None = None,
     url: str | None = None,
     progress: Progress | None = None,
+    port: int = 0,
+    ready: Callable[[str], None] | None = None,
 ) -> Judgement:
     """Run a plan, save the recording with verdict, report and JUnit file in ``out``, and return the judgement.
 
-    Without ``url`` a broker of our own serves the test and ends with it.
+    Without ``url`` a broker of our own serves the test on loopback (``port`` 0: a free one) and ends with it.
+    ``ready`` is told the broker's URL before the test waits for its devices.
     """
     wanted = plan if isinstance(plan, TestPlan) else read_plan(plan)
     recordings.require_empty(out)
     chosen = options or RigOptions()
     if url is not None:
-        made = await run_rig(wanted, url, chosen, progress)
+        made = await _run_at(url, wanted, chosen, progress, ready)
     else:
-        made = await _with_broker(wanted, chosen, progress)
+        with TemporaryDirectory(prefix="chamber-") as folder:
+            async with Broker(BrokerConfig(port=port), Path(folder)) as broker:
+                made = await _run_at(broker.url, wanted, chosen, progress, ready)
     recordings.save(made, out)
     return _write(recordings.load(out), out)
 
@@ -95,10 +101,12 @@ def report(folder: Path) -> Path:
     return folder / REPORT
 
 
-async def _with_broker(plan: TestPlan, options: RigOptions, progress: Progress | None) -> Recording:
-    with TemporaryDirectory(prefix="chamber-") as folder:
-        async with Broker(BrokerConfig(), Path(folder)) as broker:
-            return await run_rig(plan, broker.url, options, progress)
+async def _run_at(
+    url: str, plan: TestPlan, options: RigOptions, progress: Progress | None, ready: Callable[[str], None] | None
+) -> Recording:
+    if ready is not None:
+        ready(url)
+    return await run_rig(plan, url, options, progress)
 
 
 def _write(made: Recording, folder: Path) -> Judgement:

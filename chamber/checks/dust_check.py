@@ -16,6 +16,7 @@ from chamber.evidence import Judged, Method, Panel, not_tested
 from chamber.profiles import Segment
 from chamber.sourced import Requirement, Setting, Span
 from chamber.texts import say
+from core.clock import NS
 from core.config import Config
 from core.quality import BAD, GOOD, MAJOR, UNCERTAIN
 from core.spec import Name
@@ -96,7 +97,7 @@ class DustCheck:
         steps = [s for s in self.method.segments if s.phase == self.config.steps]
         if not steps:
             return []
-        width = self.method.period(self.method.reference) * 5
+        width = (self.method.period(self.method.reference) or 60 * NS) * 5
         start, end = min(s.t0 for s in steps), max(s.t1 for s in steps)
         n = max(1, (end - start) // width)
 

@@ -72,8 +72,11 @@ async def test_a_tampered_recording_is_refused(short: TestPlan, url: str, tmp_pa
 
 
 async def test_the_rig_brings_its_own_broker(short: TestPlan, tmp_path: Path) -> None:
-    found = await run_plan(short, tmp_path / "run", RigOptions("good"))
+    told: list[str] = []
+    found = await run_plan(short, tmp_path / "run", RigOptions("good"), ready=told.append)
     assert found.outcome == "PASS"
+    assert told
+    assert told[0].startswith("mqtt://127.0.0.1:")
 
 
 async def test_a_foreign_device_is_waited_for_and_recorded(short: TestPlan, url: str, tmp_path: Path) -> None:

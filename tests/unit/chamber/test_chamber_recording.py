@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -174,3 +175,16 @@ def test_a_device_of_which_nothing_arrived_lost_everything_it_spoke_of(plan: Tes
     unit = plan.device_under_test.units[0]
     recorder.last(f"{unit}/air", 1, 9)
     assert recorder.recording(facts(plan)).facts.transport[unit].lost == 10
+
+
+def test_a_unit_may_restart_but_not_become_another_during_the_test(plan: TestPlan) -> None:
+    recorder = born(plan)
+    unit = device(plan.device_under_test.units[0], "air")
+    recorder.birth(replace(unit, identity=Identity("m", "0", "urn:x")))  # before the test: the newest counts
+    recorder.birth(unit)
+    recorder.begun = True
+    recorder.birth(unit)
+    with pytest.raises(RecordingError, match="became another device"):
+        recorder.birth(replace(unit, identity=Identity("m", "2", "urn:x")))
+    with pytest.raises(RecordingError, match="changed its channels"):
+        recorder.birth(device(unit.path, "air", LayoutSpec("z.air", (ChannelSpec("pm10", "pm10", "ug/m3"),))))

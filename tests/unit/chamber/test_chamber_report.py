@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from string import Formatter
@@ -100,10 +101,6 @@ def test_the_report_is_whole_self_contained_and_in_both_languages(biased: Record
 def test_what_comes_from_outside_is_escaped(plan: TestPlan, biased: Recording) -> None:
     evil = '<img src=x onerror="alert(1)">&</style>'
     spoilt = plan.model_copy(update={"name": Name(evil, evil), "grade_fail": Name(evil, evil)})
-    for device in biased.catalog.devices.values():
-        assert device.identity.model
-    from dataclasses import replace
-
     catalog = type(biased.catalog)(
         replace(d, identity=replace(d.identity, model=evil, serial=evil)) for d in biased.catalog.devices.values()
     )
@@ -148,3 +145,12 @@ def test_junit_counts_failures_and_skips(biased: Recording, tmp_path: Path) -> N
     assert (suite.get("tests"), suite.get("failures"), suite.get("skipped")) == ("5", "1", "0")
     failed = [case.get("name") for case in suite if case.find("failure") is not None]
     assert failed == ["accuracy"]
+
+
+@pytest.mark.parametrize("device", ["biased", "external"])
+@pytest.mark.parametrize("speed", [0.0, 1.0])
+def test_every_mode_has_its_words(biased: Recording, device: str, speed: float) -> None:
+    facts = replace(biased.facts, device=device, speed=speed)
+    html = render(judge(replace(biased, facts=facts)))
+    assert ("as fast as possible" in html) == (speed == 0)
+    assert ("external device" in html) == (device == "external")
