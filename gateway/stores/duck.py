@@ -143,6 +143,21 @@ class DuckStore:
                 raise StoreError(f"{self.path}: {error}") from error
         self._counts = counts
 
+    def keep(self, notes: Sequence[Note]) -> None:
+        """Keep notes in a transaction of their own. Raises StoreError."""
+        import duckdb
+
+        con = self._con.cursor()
+        try:
+            con.begin()
+            self._insert_notes(con, notes)
+            con.commit()
+        except duckdb.Error as error:
+            _rollback(con)
+            raise StoreError(f"{self.path}: {error}") from error
+        finally:
+            con.close()
+
     def reader(self) -> DuckReader:
         """Return a HistoryReader for other threads of this process."""
         from gateway.stores.duck_reader import DuckReader
@@ -156,6 +171,11 @@ class DuckStore:
     def tables(self) -> dict[str, tuple[str, ...]]:
         """Return channel columns by layout."""
         return dict(self._tables)
+
+    def make_table(self, layout: LayoutSpec) -> None:
+        """Make the table of a layout, if it is not there."""
+        with self._lock:
+            self._make_table(self._con, layout)
 
     def insert_table(self, con: Any, layout: LayoutSpec, table: pa.Table) -> None:
         """Insert rows given as a table of ``core.tables.schema`` through another connection."""

@@ -29,6 +29,13 @@ class DrainStore(Store, Protocol):
         """Keep rows, notes, position and extra, in one transaction where it can."""
         ...
 
+    def keep(self, notes: Sequence[Note]) -> None:
+        """Keep notes that did not come through the buffer (the platform's own), in a transaction of their own.
+
+        May be called from another thread than ``write``.
+        """
+        ...
+
     def counts(self) -> dict[str, int]:
         """Return rows taken in by stream path."""
         ...

@@ -114,6 +114,11 @@ class InfluxStore:
         scratch.write_text(json.dumps(self._kept), encoding="utf-8")
         scratch.replace(self._file)
 
+    def keep(self, notes: Sequence[Note]) -> None:
+        """Write notes. Raises StoreUnavailable, Busy or StoreError."""
+        for chunk in self._chunks((), notes):
+            self._post("\n".join(chunk))
+
     def reader(self) -> InfluxReader:
         """Return a HistoryReader."""
         from gateway.stores.influx_reader import InfluxReader

@@ -55,6 +55,10 @@ class MemoryStore:
             self._counts[path] = self._counts.get(path, 0) + rows
         self._state = extra.state
 
+    def keep(self, notes: Sequence[Note]) -> None:
+        """Keep notes."""
+        self.notes += notes
+
     def counts(self) -> dict[str, int]:
         """Return rows taken in by stream path."""
         return dict(self._counts)

@@ -82,6 +82,9 @@ class ParquetStore:
         if self._pending and (due or self._rows >= self.config.rows):
             self.flush()
 
+    def keep(self, notes: Sequence[Note]) -> None:
+        """Notes are not its business."""
+
     def counts(self) -> dict[str, int]:
         """Nothing is counted here."""
         return {}

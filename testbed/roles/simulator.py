@@ -9,6 +9,7 @@ import sys
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from core.clock import NS
 from core.metrics import Metrics
@@ -97,7 +98,8 @@ async def _publishers(
         def now() -> int:
             return clock.now() or world.start + world.now
 
-        server = OpcuaPublisherConfig(url=manifest.opcua)
+        place = urlsplit(manifest.opcua)
+        server = OpcuaPublisherConfig(host=place.hostname or "127.0.0.1", port=place.port or 4840)
         found["opcua"] = await stack.enter_async_context(OpcuaPublisher(server, world.catalog, on_command, now))
     return found
 

@@ -1,0 +1,3 @@
+from core.config import Config
+class AnalyticsConfig(Config):
+    pass
