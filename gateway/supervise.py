@@ -61,7 +61,7 @@ async def supervise(
         except NotConnected as error:
             state.error = str(error)
             log.warning("source %s is not connected: %s", state.name, error)
-        except Exception as error:  # noqa: BLE001 - the supervisor is the one place that survives anything
+        except Exception as error:
             state.error = f"{type(error).__name__}: {error}"
             metrics.count("source_errors")
             log.exception("source %s failed", state.name)
