@@ -313,7 +313,7 @@ class Buffer:
     def _drop(self, upto: int) -> int:
         assert self._db is not None
         (first,) = self._db.execute("SELECT coalesce(min(pos), 0) FROM records").fetchone()
-        forced = min(first + TRIM_AT_ONCE, self._snapshot_pos)
+        forced: int = min(first + TRIM_AT_ONCE, self._snapshot_pos)
         if forced > upto:
             self.metrics.count("buffer_dropped", forced - max(upto, first - 1))
             log.error("buffer over its limit: dropping undrained records up to %d", forced)

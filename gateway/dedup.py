@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -211,5 +212,5 @@ def _runs(batch: Batch) -> Iterator[tuple[int, int, bool]]:
     same &= numbered[1:] == numbered[:-1]
     same &= ~numbered[1:] | (np.diff(batch.seq) == 1)
     cuts = [0, *(np.flatnonzero(~same) + 1).tolist(), n]
-    for start, stop in zip(cuts[:-1], cuts[1:], strict=True):
+    for start, stop in pairwise(cuts):
         yield start, stop, bool(numbered[start])

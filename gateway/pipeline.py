@@ -14,12 +14,12 @@ from dataclasses import dataclass, field
 from core.batch import Batch
 from core.catalog import Catalog
 from core.clock import mono_ns, wall_ns
-from core.command import Command, CommandResult, Event
+from core.command import Command, CommandResult, Event, NodeState
 from core.errors import WireError
 from core.metrics import Metrics
 from core.ports import Ack, Arrival, Note
 from gateway.buffer import Buffer, Entry, Group
-from gateway.commands import CommandRouter
+from gateway.commands import PROTOCOL_COMMANDS, CommandRouter
 from gateway.deadletters import DeadLetters
 from gateway.rules import Rules
 from gateway.validate import Remarks, Validator
@@ -132,6 +132,8 @@ class Pipeline:
         rows = 0
         for batch in arrival.batches:
             rows += self._judge_batch(source, batch, arrival, notes, judged)
+        for state in arrival.states:
+            self._judge_state(state)
         for note in arrival.notes:
             self._judge_note(note, tells_results, notes, judged)
         if notes:
@@ -162,10 +164,21 @@ class Pipeline:
             self._admit(command, notes, judged)
         return len(fresh)
 
+    def _judge_state(self, state: NodeState) -> None:
+        """Compare what a node that takes its leave says it has sent with what has come."""
+        if state.online or not state.sid:
+            return
+        for path, last in state.last.items():
+            entry = self.catalog.find(path)
+            if entry is not None:
+                self.validator.dedup.expect(entry.index, state.sid, last, mono_ns())
+
     def _judge_note(self, note: Note, tells_results: bool, notes: list[Note], judged: _Judged) -> None:
         if isinstance(note, Command):
             self._admit(note, notes, judged)
         elif isinstance(note, CommandResult):
+            if note.id.partition("-")[0] in PROTOCOL_COMMANDS:
+                return  # the answer to a rebirth or replay that a source asked for itself
             if self.router.heard(note):
                 notes.append(note)
                 if not tells_results:

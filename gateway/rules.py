@@ -63,7 +63,7 @@ class Then(Config):
     """The command. ``device``: ``same``, or the path of another device."""
 
     command: str
-    args: dict[str, float | str] = {}
+    args: dict[str, float | str] = Field(default_factory=dict)
     device: str = "same"
 
 
@@ -189,11 +189,14 @@ class EdgeRule:
         device = entry.device if self.config.then.device == "same" else self.config.then.device
         t, seq, sid = int(batch.t[row]), int(batch.seq[row]), int(batch.sid[row])
         if not self._unlocked(batch, row):
-            return self._hold("interlock")
+            self._hold("interlock")
+            return None
         if t - self._last_of.get(device, -(2**63)) < self.config.cooldown:
-            return self._hold("cooldown")
+            self._hold("cooldown")
+            return None
         if t - self._last < self.config.min_interval:
-            return self._hold("min_interval")
+            self._hold("min_interval")
+            return None
         self._last_of[device] = self._last = t
         ident = command_id(self.name, entry.path, sid, seq if seq != NO_SEQ else t)
         cause = Cause(entry.path, sid, seq, t)

@@ -156,21 +156,20 @@ class Gateway:
         }
 
     async def _serve(self) -> None:
-        workers = [
+        workers: list[asyncio.Task[None]] = [
             asyncio.create_task(self.pipeline.acknowledge(name), name=f"acks of {name}") for name in self.sources
         ]
         workers.append(asyncio.create_task(self._tick(), name="gateway tick"))
         readers = [asyncio.create_task(self._supervised(name), name=f"source {name}") for name in self.sources]
         stop = asyncio.create_task(self._stop.wait(), name="gateway stop")
-        everything = asyncio.gather(*readers)
+        ended = asyncio.create_task(_all(readers), name="gateway sources")
         try:
-            await asyncio.wait({stop, everything, *workers}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({stop, ended, *workers}, return_when=asyncio.FIRST_COMPLETED)
             for worker in workers:
                 if worker.done() and not worker.cancelled():
                     worker.result()  # a worker ends only by a fault
         finally:
-            await _end([*readers, stop])
-            await asyncio.gather(everything, return_exceptions=True)
+            await _end([*readers, stop, ended])
             await self._settle()
             await self.router.close()
             await _end(workers)
@@ -184,7 +183,7 @@ class Gateway:
     async def _settle(self) -> None:
         """Let groups in flight be committed and acknowledged, a few seconds at most."""
         deadline = mono_ns() + 3 * NS
-        while self.pipeline.waiting and mono_ns() < deadline:
+        while self.pipeline.waiting and mono_ns() < deadline:  # noqa: ASYNC110 - bounded, at the end only
             await asyncio.sleep(0.01)
 
     async def _close(self) -> None:
@@ -285,6 +284,10 @@ class Gateway:
                 self.rules.recall(note)
             elif isinstance(note, CommandResult):
                 self.router.heard(note)
+
+
+async def _all(tasks: Sequence[asyncio.Task[Any]]) -> None:
+    await asyncio.gather(*tasks)
 
 
 async def _end(tasks: Sequence[asyncio.Task[Any]]) -> None:

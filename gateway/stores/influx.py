@@ -57,7 +57,7 @@ class InfluxStore:
 
     def open(self) -> None:
         """Connect and make the bucket if the server has none of its name and can make one."""
-        from influxdb_client import InfluxDBClient
+        from influxdb_client.client.influxdb_client import InfluxDBClient
         from influxdb_client.client.write_api import SYNCHRONOUS
 
         self.folder.mkdir(parents=True, exist_ok=True)
