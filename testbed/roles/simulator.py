@@ -18,6 +18,7 @@ from core.spec import Protocol
 from simulator.commandlog import read_log
 from simulator.inbox import Inbox
 from simulator.pacer import Pace, Pacer
+from simulator.publish.late import LatePublisher
 from simulator.world import World
 from testbed.control import Control, run_role
 from testbed.runfolder import Manifest, RunFolder
@@ -100,7 +101,8 @@ async def _publishers(
 
         place = urlsplit(manifest.opcua)
         server = OpcuaPublisherConfig(host=place.hostname or "127.0.0.1", port=place.port or 4840)
-        found["opcua"] = await stack.enter_async_context(OpcuaPublisher(server, world.catalog, on_command, now))
+        inner = OpcuaPublisher(server, world.catalog, on_command, now)
+        found["opcua"] = await stack.enter_async_context(LatePublisher(inner))
     return found
 
 
