@@ -134,7 +134,7 @@ class GapBook:
     def _hopeless(self, gap: Gap, now: int) -> bool:
         if not self._replays(gap.track.stream):
             return self.hasty or now - gap.opened >= self.config.late
-        if gap.due > now:
+        if gap.due > now or not gap.asked:
             return False
         enough = gap.asked >= self.config.asks
         return (enough and (self.hasty or self._heard(gap.track.stream) > gap.heard)) or (

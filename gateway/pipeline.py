@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from core.batch import Batch
 from core.catalog import Catalog
-from core.clock import mono_ns, wall_ns
+from core.clock import NS, mono_ns, wall_ns
 from core.command import Command, CommandResult, Event, NodeState
 from core.errors import WireError
 from core.metrics import Metrics
@@ -71,7 +71,7 @@ class Pipeline:
         self.inflight = inflight
         self.announced: dict[str, set[str]] = {}
         self.last_arrival = 0
-        self.waiting = 0
+        self.waiting: dict[str, int] = {}
         self._tell, self._dump = tell, dump
         self._queues: dict[str, asyncio.Queue[_InFlight]] = {}
 
@@ -84,7 +84,7 @@ class Pipeline:
         if arrivals:
             self.last_arrival = mono_ns()
         group = self._commit(judged)
-        self.waiting += 1
+        self.waiting[source] = self.waiting.get(source, 0) + 1
         await self._queue(source).put(_InFlight(group, judged, ack))
 
     async def acknowledge(self, source: str) -> None:
@@ -101,7 +101,13 @@ class Pipeline:
             except WireError as error:  # the connection is gone: the broker sends again, and we know the rows
                 log.info("source %s: acknowledgement lost (%s)", source, error)
                 self.metrics.count("acks_lost")
-            self.waiting -= 1
+            self.waiting[source] -= 1
+
+    async def settle(self, source: str) -> None:
+        """Wait until the groups of a source are committed and acknowledged, a few seconds at most."""
+        deadline = mono_ns() + 3 * NS
+        while self.waiting.get(source) and mono_ns() < deadline:  # noqa: ASYNC110 - bounded, at an end only
+            await asyncio.sleep(0.005)
 
     def append(self, notes: Sequence[Note], snapshot: bool = False) -> Group:
         """Commit notes that arise in the gateway itself."""

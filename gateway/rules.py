@@ -194,7 +194,7 @@ class EdgeRule:
         if t - self._last_of.get(device, -(2**63)) < self.config.cooldown:
             self._hold("cooldown")
             return None
-        if t - self._last < self.config.min_interval:
+        if self.config.min_interval and t - self._last < self.config.min_interval:
             self._hold("min_interval")
             return None
         self._last_of[device] = self._last = t

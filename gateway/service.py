@@ -170,7 +170,6 @@ class Gateway:
                     worker.result()  # a worker ends only by a fault
         finally:
             await _end([*readers, stop, ended])
-            await self._settle()
             await self.router.close()
             await _end(workers)
 
@@ -178,13 +177,15 @@ class Gateway:
         source = self.sources[name]
         take = partial(self.pipeline.take, name, isinstance(source, PublishesResults))
         before = partial(self._resume, source)
-        await supervise(source, self.states[name], take, self.config.supervise, self.metrics, before)
-
-    async def _settle(self) -> None:
-        """Let groups in flight be committed and acknowledged, a few seconds at most."""
-        deadline = mono_ns() + 3 * NS
-        while self.pipeline.waiting and mono_ns() < deadline:  # noqa: ASYNC110 - bounded, at the end only
-            await asyncio.sleep(0.01)
+        await supervise(
+            source,
+            self.states[name],
+            take,
+            self.config.supervise,
+            self.metrics,
+            before,
+            partial(self.pipeline.settle, name),
+        )
 
     async def _close(self) -> None:
         if self.buffer.started:
@@ -251,7 +252,7 @@ class Gateway:
 
     def _quiet(self, since: int, quiet_s: float) -> bool:
         still = mono_ns() - since > quiet_s * NS
-        return still and not len(self.validator.gaps) and not self.pipeline.waiting
+        return still and not len(self.validator.gaps) and not any(self.pipeline.waiting.values())
 
     def _dump(self) -> dict[str, Any]:
         return {

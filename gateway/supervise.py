@@ -41,9 +41,14 @@ async def supervise(
     take: Take,
     config: SuperviseConfig,
     metrics: Metrics,
-    before: Callable[[], None] = lambda: None,
+    before: Callable[[], None],
+    settle: Callable[[], Awaitable[None]],
 ) -> None:
-    """Run one source until its stream ends; ``before`` is called ahead of every attempt to connect."""
+    """Run one source until its stream ends.
+
+    ``before`` is called ahead of every attempt to connect; ``settle`` waits, for a bounded time, until what was
+    read is acknowledged, so that a source that ends does not close under its own acknowledgements.
+    """
     wait = config.first
     while True:
         try:
@@ -56,6 +61,7 @@ async def supervise(
                 await take(arrivals, ack)
         except EndOfStream:
             state.state = "ended"
+            await settle()
             await _close(source, state)
             return
         except NotConnected as error:
@@ -67,6 +73,7 @@ async def supervise(
             log.exception("source %s failed", state.name)
         except asyncio.CancelledError:
             state.state = "ended"
+            await settle()
             await _close(source, state)
             raise
         state.state = "waiting"
