@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass
-from enum import IntEnum
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -15,13 +13,13 @@ from core import seed
 from core.clock import NS
 from core.command import Command, CommandResult, Event, Severity, Status
 from core.errors import CommandFailed, CommandRefused
-from core.spec import CommandSpec, DeviceSpec, Name
-from simulator.environment import Environment
+from core.spec import CommandSpec, DeviceSpec
 from simulator.equipment.base import EquipmentConfig
 from simulator.faults import Effect, FaultKind, WearFault
-from simulator.process.flow import Flow, FlowBus
+from simulator.host import Host
+from simulator.process.flow import Flow
 from simulator.state import Column, StateTable, Step
-from simulator.truth import TruthLog
+from simulator.states import COMMON, DOWN, STATES, State
 from simulator.wear.component import Component, PathPool, columns_of
 
 if TYPE_CHECKING:
@@ -29,63 +27,6 @@ if TYPE_CHECKING:
 
 Work = Generator[simpy.Event, Any, str]
 Steps = Generator[simpy.Event, Any, None]
-
-
-class State(IntEnum):
-    """Common state of equipment; the code of the channel ``state``."""
-
-    IDLE = 0
-    RUNNING = 1
-    STOPPED = 2
-    MAINTENANCE = 3
-    FAILED = 4
-    BLOCKED = 5
-    STARVED = 6
-    SETUP = 7
-
-
-STATES: dict[int, str] = {state.value: state.name.lower() for state in State}
-#: OPC 40001-1 MachineryItemState: 0 NotAvailable, 1 OutOfService, 2 NotExecuting, 3 Executing
-MACHINERY_ITEM_STATE: dict[State, int] = {
-    State.IDLE: 2,
-    State.RUNNING: 3,
-    State.STOPPED: 2,
-    State.MAINTENANCE: 1,
-    State.FAILED: 1,
-    State.BLOCKED: 2,
-    State.STARVED: 2,
-    State.SETUP: 2,
-}
-DOWN = frozenset({State.STOPPED, State.MAINTENANCE, State.FAILED})
-
-START = CommandSpec("start", label=Name("시작", "Start"))
-STOP = CommandSpec("stop", label=Name("정지", "Stop"))
-MAINTAIN = CommandSpec("maintain", {"duration": "s", "parts": "1"}, Name("정비", "Maintain"))
-DERATE = CommandSpec("derate", {"factor": "1"}, Name("출력 제한", "Derate"))
-COMMON: tuple[CommandSpec, ...] = (START, STOP, MAINTAIN)
-
-
-@dataclass(frozen=True, slots=True)
-class Service:
-    """How repairs go: crew size a domain, s of a repair after a failure (unplanned) and of planned maintenance."""
-
-    repair_s: float
-    maintain_s: float
-
-
-@dataclass(frozen=True, slots=True)
-class Host:
-    """What the world lends to its assets."""
-
-    env: simpy.Environment
-    root: int
-    start: int
-    crew: simpy.Resource
-    service: Service
-    flows: FlowBus
-    weather: Environment
-    truth: TruthLog
-    emit: Callable[[Event | CommandResult], None]
 
 
 class Asset:

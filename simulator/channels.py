@@ -16,6 +16,8 @@ class Sensor(Config):
     ``gain``, ``bias`` are spreads over the fleet (each device draws its own); ``scale``, ``offset`` are fixed
     and known, e.g. to make one device wrong on purpose.
 
+    Durations are written as ``"5s"`` or in seconds, and kept in ns.
+
     Attributes
     ----------
     lag

@@ -12,7 +12,6 @@ import numpy as np
 from pydantic import Field
 
 from core import seed
-from core.clock import MS
 from core.config import Config, Duration
 
 
@@ -47,13 +46,13 @@ class LinkConfig(Config):
 
 
 PRESETS: dict[str, LinkConfig] = {
-    "ethernet": LinkConfig(to_bad=1e-5, to_good=0.5, loss_bad=0.5, delay=MS // 3, spread=0.3),
-    "wifi": LinkConfig(to_bad=0.002, to_good=0.5, loss_bad=0.7, delay=4 * MS, spread=0.57),
-    "wifi-factory": LinkConfig(to_bad=0.01, to_good=0.3, loss_bad=0.8, delay=12 * MS, spread=0.61),
-    "5g": LinkConfig(to_bad=2e-4, to_good=0.5, loss_bad=0.7, delay=7 * MS, spread=0.25),
-    "lte-m": LinkConfig(to_bad=0.002, to_good=0.25, loss_bad=0.8, delay=75 * MS, spread=0.3),
-    "nb-iot": LinkConfig(to_bad=0.003, to_good=0.2, loss_bad=0.8, delay=1000 * MS, spread=1.0),
-    "lorawan": LinkConfig(to_bad=0.03, to_good=0.25, loss_bad=0.9, delay=1300 * MS, spread=0.2),
+    "ethernet": LinkConfig(to_bad=1e-5, to_good=0.5, loss_bad=0.5, delay="0.333ms", spread=0.3),
+    "wifi": LinkConfig(to_bad=0.002, to_good=0.5, loss_bad=0.7, delay="4ms", spread=0.57),
+    "wifi-factory": LinkConfig(to_bad=0.01, to_good=0.3, loss_bad=0.8, delay="12ms", spread=0.61),
+    "5g": LinkConfig(to_bad=2e-4, to_good=0.5, loss_bad=0.7, delay="7ms", spread=0.25),
+    "lte-m": LinkConfig(to_bad=0.002, to_good=0.25, loss_bad=0.8, delay="75ms", spread=0.3),
+    "nb-iot": LinkConfig(to_bad=0.003, to_good=0.2, loss_bad=0.8, delay="1000ms", spread=1.0),
+    "lorawan": LinkConfig(to_bad=0.03, to_good=0.25, loss_bad=0.9, delay="1300ms", spread=0.2),
 }
 
 

@@ -225,8 +225,8 @@ class Pacer:
         notes = self.world.notes()
         self._count(batches)
         self._log_events(notes)
-        await self._publish(batches, [*notes, *expired])
         self._published.append((t1, wall_ns()))
+        await self._publish(batches, [*notes, *expired])
 
     def _take_commands(self, t0: int) -> list[CommandResult]:
         while self._replay and self._replay[0].at <= t0:

@@ -25,7 +25,10 @@ _STEPS_A_TAU = 4
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Params:
-    """Settings of D devices and k channels, every array float64[D, k]; ``steps`` are steps a unit, 0 for none."""
+    """Settings of D devices and k channels, every array float64[D, k]; ``steps`` are steps a unit, 0 for none.
+
+    ``slack`` is how far a value may lie outside the range by the sensor's own error and still count as good.
+    """
 
     decay: Floats
     gain: Floats
@@ -36,6 +39,7 @@ class Params:
     low: Floats
     high: Floats
     dropout: Floats
+    slack: Floats
 
 
 def params(channels: Sequence[Channel], sensors: Sequence[Sequence[Sensor]], keys: Ints, period: int) -> Params:
@@ -60,6 +64,7 @@ def params(channels: Sequence[Channel], sensors: Sequence[Sequence[Sensor]], key
         low=limit([c.spec.low for c in channels], -np.inf),
         high=limit([c.spec.high for c in channels], np.inf),
         dropout=column("dropout"),
+        slack=6.0 * column("noise") + 5.0 * (column("bias") + column("drift")) + column("resolution"),
     )
 
 
@@ -151,12 +156,12 @@ class Chain:
 
     def _saturate(self, x: Floats, d: NDArray[np.intp]) -> NDArray[np.uint8]:
         low, high = self.p.low[d], self.p.high[d]
-        outside = x < low
-        outside |= x > high
+        slack = self.p.slack[d]
+        outside = x < low - slack
+        outside |= x > high + slack
         q = np.full(x.shape, quality.GOOD, dtype=np.uint8)
-        if outside.any():
-            q[outside] = quality.UNCERTAIN_RANGE
-            np.clip(x, low, high, out=x)
+        q[outside] = quality.UNCERTAIN_RANGE
+        np.clip(x, low, high, out=x)
         return q
 
     def _drop(self, x: Floats, block: Block) -> None:

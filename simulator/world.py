@@ -12,7 +12,7 @@ from fnmatch import fnmatch
 import numpy as np
 import simpy
 
-from core import seed
+from core import seed as seeds
 from core.batch import Batch
 from core.catalog import Catalog
 from core.clock import NS
@@ -20,13 +20,14 @@ from core.command import Command, CommandResult, Event
 from core.config import Config, Duration
 from core.errors import ConfigError
 from core.spec import DeviceSpec
-from simulator.asset import Asset, Host, Service, Steps
+from simulator.asset import Asset, Steps
 from simulator.domain import DomainConfig, devices
 from simulator.environment import DAY, Environment
 from simulator.equipment.base import EquipmentConfig
 from simulator.faults import NEVER, SENSOR_FAULTS, FaultConfig, SensorFault
 from simulator.fleet import Fleet, Sampler, Sampling, samplers
 from simulator.grid import Grid
+from simulator.host import Host, Service
 from simulator.process.flow import FlowBus
 from simulator.truth import TruthLog
 
@@ -59,7 +60,7 @@ class World:
         Domains and faults.
     start_ns
         UTC ns of simulated time 0.
-    seed_
+    seed
         Root seed.
     sampling
         How streams are sampled (`LIVE`, or thinned for history).
@@ -76,18 +77,18 @@ class World:
         Start number written into rows.
     """
 
-    def __init__(self, config: WorldConfig, start_ns: int, seed_: int, sampling: Sampling = LIVE) -> None:
+    def __init__(self, config: WorldConfig, start_ns: int, seed: int, sampling: Sampling = LIVE) -> None:
         self.config = config
         self.start = start_ns
-        self.seed = seed_
+        self.seed = seed
         self.epoch = -config.history
         self.sid = 0
         self.env = simpy.Environment(initial_time=self.epoch)
-        self.weather = Environment(seed_, start_ns, self.epoch)
+        self.weather = Environment(seed, start_ns, self.epoch)
         self.truth = TruthLog(start_ns)
         self._notes: list[Event | CommandResult] = []
         self._rendered = self.epoch
-        entries = [(d, entry, spec) for d in config.domains for entry, spec in devices(d, seed_)]
+        entries = [(d, entry, spec) for d in config.domains for entry, spec in devices(d, seed)]
         self.catalog = Catalog(spec for _, _, spec in entries)
         self.devices: list[DeviceSpec] = list(self.catalog.devices.values())
         self.fleets = _fleets([(entry, spec) for _, entry, spec in entries], self)
@@ -201,7 +202,7 @@ class World:
         end = NEVER if fault.until is None else fault.until
         size = float(fault.args.get("size", SENSOR_FAULTS[fault.fault]))
         chance = float(fault.args.get("chance", 0.02 if fault.fault == "sensor_spike" else 1.0))
-        key = seed.key(self.seed, asset.spec.path, channel, fault.fault, fault.at)
+        key = seeds.key(self.seed, asset.spec.path, channel, fault.fault, fault.at)
         at = max(fault.at, self.now)
         sampler.chain.faults.append(SensorFault(fault.fault, device, column, at, end, size, chance, key))
         self.truth.fault(asset.spec.path, fault.fault, channel, at, fault.until, str(fault.args))

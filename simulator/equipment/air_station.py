@@ -16,11 +16,12 @@ from pydantic import Field
 
 from core.clock import NS
 from core.spec import Name
-from simulator.asset import COMMON, STATES, Asset
+from simulator.asset import Asset
 from simulator.channels import Sensor, Stream, enumerated, measured
 from simulator.environment import by_table, hour_of_day
 from simulator.equipment.base import EquipmentConfig
 from simulator.faults import Effect, FaultKind
+from simulator.states import COMMON, STATES
 from simulator.view import View
 
 # monthly medians of PM10 in Seoul, ug/m3: high in winter and spring, low in August and September (rounded)
@@ -35,26 +36,30 @@ AIR = Stream(
         enumerated("state", STATES, ko="상태", en="State"),
         measured(
             "pm10", "pm10", "ug/m3", 0, 1000,
-            Sensor(lag=60 * NS, gain=0.03, noise=1.2, drift=0.8, resolution=0.1, dropout=2e-4),
+            Sensor(lag="60s", gain=0.03, noise=1.2, drift=0.8, resolution=0.1, dropout=2e-4),
             ko="미세먼지", en="PM10",
         ),
         measured(
             "pm25", "pm25", "ug/m3", 0, 500,
-            Sensor(lag=60 * NS, gain=0.03, noise=0.8, drift=0.5, resolution=0.1, dropout=2e-4),
+            Sensor(lag="60s", gain=0.03, noise=0.8, drift=0.5, resolution=0.1, dropout=2e-4),
             ko="초미세먼지", en="PM2.5",
         ),
         measured(
-            "o3", "o3", "[ppm]", 0, 0.6, Sensor(lag=40 * NS, noise=7e-4, drift=5e-4, resolution=1e-4),
+            "o3", "o3", "[ppm]", 0, 0.6, Sensor(lag="40s", noise=7e-4, drift=5e-4, resolution=1e-4),
             ko="오존", en="O3",
         ),
         measured(
-            "no2", "no2", "[ppm]", 0, 2, Sensor(lag=40 * NS, noise=6e-4, drift=5e-4, resolution=1e-4),
+            "no2", "no2", "[ppm]", 0, 2, Sensor(lag="40s", noise=6e-4, drift=5e-4, resolution=1e-4),
             ko="이산화질소", en="NO2",
         ),
-        measured("temperature", "temperature", "Cel", -40, 60, Sensor(lag=20 * NS, bias=0.1, noise=0.05, resolution=0.1),
-                 ko="기온", en="Air temperature"),
-        measured("humidity", "relative-humidity", "%", 0, 100, Sensor(lag=20 * NS, bias=0.8, noise=0.4, resolution=0.1),
-                 ko="습도", en="Relative humidity"),
+        measured(
+            "temperature", "temperature", "Cel", -40, 60,
+            Sensor(lag="20s", bias=0.1, noise=0.05, resolution=0.1), ko="기온", en="Air temperature",
+        ),
+        measured(
+            "humidity", "relative-humidity", "%", 0, 100,
+            Sensor(lag="20s", bias=0.8, noise=0.4, resolution=0.1), ko="습도", en="Relative humidity",
+        ),
     ),
     period=10 * NS,
 )  # fmt: skip

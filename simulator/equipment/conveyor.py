@@ -13,14 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from core.clock import NS
 from core.spec import Name
-from simulator.asset import COMMON, DERATE, STATES, Asset, State, Steps
+from simulator.asset import Asset, Steps
 from simulator.channels import Sensor, Stream, counted, enumerated, measured
 from simulator.equipment.base import EquipmentConfig
 from simulator.faults import Effect, FaultKind, WearFault
 from simulator.process.flow import Item
 from simulator.state import Column, Ramp, Relax, Step
+from simulator.states import COMMON, DERATE, STATES, State
 from simulator.view import View
 from simulator.wear.bearing import BearingWear
 from simulator.wear.component import WearModel
@@ -29,15 +29,17 @@ DRIVE = Stream(
     "drive",
     (
         enumerated("state", STATES, ko="상태", en="State"),
-        measured("belt_speed", "speed", "m/s", 0, 3, Sensor(noise=0.004, resolution=0.001),
-                 ko="벨트 속도", en="Belt speed"),
+        measured(
+            "belt_speed", "speed", "m/s", 0, 3,
+            Sensor(noise=0.004, resolution=0.001), ko="벨트 속도", en="Belt speed",
+        ),
         measured(
             "current", "electric-current", "A", 0, 40,
-            Sensor(lag=NS // 2, gain=0.005, noise=0.05, resolution=0.01), ko="전류", en="Motor current", group="health",
+            Sensor(lag="500ms", gain=0.005, noise=0.05, resolution=0.01), ko="전류", en="Motor current", group="health",
         ),
         measured(
             "gear_temp", "temperature", "Cel", -20, 150,
-            Sensor(lag=20 * NS, bias=0.3, noise=0.1, drift=0.1, resolution=0.1, dropout=1e-5),
+            Sensor(lag="20s", bias=0.3, noise=0.1, drift=0.1, resolution=0.1, dropout=1e-5),
             ko="감속기 온도", en="Gearbox temperature", group="health",
         ),
         measured(

@@ -18,11 +18,12 @@ from pydantic import Field
 from core.clock import NS
 from core.command import Command
 from core.spec import CommandSpec, Name
-from simulator.asset import COMMON, DERATE, STATES, Asset, State, Steps, Work
+from simulator.asset import Asset, Steps, Work
 from simulator.channels import Sensor, Stream, counted, enumerated, measured
 from simulator.equipment.base import EquipmentConfig
 from simulator.faults import Effect, FaultKind, WearFault
 from simulator.state import Column, Ramp, Relax, Step
+from simulator.states import COMMON, DERATE, STATES, State
 from simulator.view import View
 from simulator.wear.bearing import BearingWear
 from simulator.wear.component import WearModel
@@ -36,19 +37,22 @@ PROCESS = Stream(
     "process",
     (
         enumerated("state", STATES, ko="상태", en="State"),
-        measured("speed", "rotational-speed", "/min", 0, 3600, Sensor(noise=1.5, resolution=1),
-                 ko="회전수", en="Speed"),
+        measured(
+            "speed", "rotational-speed", "/min", 0, 3600,
+            Sensor(noise=1.5, resolution=1), ko="회전수", en="Speed",
+        ),
         measured(
             "flow", "volume-flow", "m3/h", 0, 120,
-            Sensor(lag=2 * NS, gain=0.004, noise=0.25, drift=0.15, resolution=0.1, dropout=1e-5), ko="유량", en="Flow",
+            Sensor(lag="2s", gain=0.004, noise=0.25, drift=0.15, resolution=0.1, dropout=1e-5), ko="유량", en="Flow",
         ),
         measured(
             "pressure", "pressure", "bar", 0, 16,
-            Sensor(lag=NS, gain=0.003, bias=0.02, noise=0.02, resolution=0.01), ko="토출 압력", en="Discharge pressure",
+            Sensor(lag="1s", gain=0.003, bias=0.02, noise=0.02, resolution=0.01),
+            ko="토출 압력", en="Discharge pressure",
         ),
         measured(
             "power", "power", "kW", 0, 60,
-            Sensor(lag=NS, gain=0.005, noise=0.05, resolution=0.01), ko="전력", en="Power",
+            Sensor(lag="1s", gain=0.005, noise=0.05, resolution=0.01), ko="전력", en="Power",
         ),
         counted("energy", "energy", "kW.h", ko="전력량", en="Energy"),
     ),
@@ -63,12 +67,12 @@ HEALTH = Stream(
         ),
         measured(
             "bearing_temp", "temperature", "Cel", -20, 150,
-            Sensor(lag=30 * NS, bias=0.3, noise=0.08, drift=0.1, resolution=0.1, dropout=1e-5),
+            Sensor(lag="30s", bias=0.3, noise=0.08, drift=0.1, resolution=0.1, dropout=1e-5),
             ko="베어링 온도", en="Bearing temperature", group="health",
         ),
         measured(
             "winding_temp", "temperature", "Cel", -20, 180,
-            Sensor(lag=20 * NS, bias=0.4, noise=0.1, drift=0.1, resolution=0.1),
+            Sensor(lag="20s", bias=0.4, noise=0.1, drift=0.1, resolution=0.1),
             ko="권선 온도", en="Winding temperature", group="health",
         ),
         measured(
