@@ -1,3 +1,0 @@
-from core.config import Config
-class AnalyticsConfig(Config):
-    pass
