@@ -62,6 +62,7 @@ class MqttSession:
         self._wake_asked = False
         self._puback: deque[tuple[int, int]] = deque()
         self._paused = False
+        self._packets = 0
         self._heard = 0
         self._beat = 0
         self._tick: asyncio.TimerHandle | None = None
@@ -322,15 +323,24 @@ class MqttSession:
             sock = self._client.socket()
             if sock is not None:
                 self._loop.add_reader(sock, self._on_readable, self._client)
+                self._loop.call_soon(self._on_readable, self._client)
 
     # --- callbacks (of the loop, or of paho's thread where one serves) --------------------------------------
 
     def _on_readable(self, client: paho.Client) -> None:
-        client.loop_read(_PACKETS)
-        sock = client.socket()
-        if sock is not None and len(self._inbox) >= self.config.queue and self._loop is not None:
-            self._paused = True  # TCP then holds the broker back
-            self._loop.remove_reader(sock)
+        """Take packets as long as there are any: paho reads about one a call, and TLS holds some back unseen."""
+        for _ in range(_PACKETS):
+            before = self._packets
+            client.loop_read()
+            sock = client.socket()
+            if sock is None or (self._packets == before and not (isinstance(sock, ssl.SSLSocket) and sock.pending())):
+                return
+            if len(self._inbox) >= self.config.queue and self._loop is not None:
+                self._paused = True  # TCP then holds the broker back
+                self._loop.remove_reader(sock)
+                return
+        if isinstance(sock, ssl.SSLSocket) and sock.pending() and self._loop is not None:
+            self._loop.call_soon(self._on_readable, client)
 
     def _on_connect(self, client: paho.Client, epoch: int, flags: Any, code: ReasonCode, properties: Any) -> None:
         maximum = getattr(properties, "ReceiveMaximum", None)
@@ -356,6 +366,7 @@ class MqttSession:
 
     def _on_message(self, client: paho.Client, epoch: int, message: paho.MQTTMessage) -> None:
         self._heard = mono_ns()
+        self._packets += 1
         try:
             topic = message.topic
         except UnicodeDecodeError:
@@ -373,6 +384,7 @@ class MqttSession:
             self._room.wait(0.2)  # slows the intake; short, so that pings still go out
 
     def _on_publish(self, client: paho.Client, epoch: int, mid: int, code: ReasonCode, properties: Any) -> None:
+        self._packets += 1
         if epoch != self._epoch:
             return
         self.refused += bool(code.is_failure)
