@@ -111,7 +111,7 @@ class MqttSession:
         self._heard = self._beat = mono_ns()
         self._tick = self._loop.call_later(_TICK_S, self._on_tick, client)
         if self.config.watchdog:
-            await self._subscribe([_HEARTBEAT + self._name], 0)
+            self._ask([_HEARTBEAT + self._name], 0)
         self._resend()
         return known
 
@@ -256,11 +256,21 @@ class MqttSession:
 
     # --- in -----------------------------------------------------------------------------------------------
 
-    async def subscribe(self, filters: Sequence[str]) -> None:
-        """Subscribe with QoS 1 and wait for the broker's word."""
-        await self._subscribe(filters, 1)
+    async def subscribe(self, filters: Sequence[str], *, wait: bool = True) -> None:
+        """Subscribe with QoS 1; see :meth:`wire.session.Session.subscribe` for ``wait``."""
+        waiting = self._ask(filters, 1)
+        if not wait:
+            return
+        try:
+            async with asyncio.timeout(_SUBACK_S):
+                codes = await waiting
+        except TimeoutError as error:
+            self._fail("no answer to a subscription")
+            raise NotConnected("no answer to a subscription") from error
+        if any(code.is_failure for code in codes):
+            raise WireError(f"the broker refuses to subscribe {', '.join(filters)}")
 
-    async def _subscribe(self, filters: Sequence[str], qos: int) -> None:
+    def _ask(self, filters: Sequence[str], qos: int) -> asyncio.Future[list[ReasonCode]]:
         client = self._live()
         waiting: asyncio.Future[list[ReasonCode]] = asyncio.get_running_loop().create_future()
         if self.config.version == 5:
@@ -270,16 +280,7 @@ class MqttSession:
         _, mid = client.subscribe(wanted)
         assert mid is not None
         self._subscriptions[mid] = waiting
-        try:
-            async with asyncio.timeout(_SUBACK_S):
-                codes = await waiting
-        except TimeoutError as error:
-            self._fail("no answer to a subscription")
-            raise NotConnected("no answer to a subscription") from error
-        finally:
-            self._subscriptions.pop(mid, None)
-        if any(code.is_failure for code in codes):
-            raise WireError(f"the broker refuses to subscribe {', '.join(filters)}")
+        return waiting
 
     async def read(self, timeout: float | None = None) -> list[Message]:
         """Return what arrived, at least one message, or none after ``timeout`` seconds."""
@@ -399,7 +400,7 @@ class MqttSession:
         self._call(self._subscribed, mid, list(codes))
 
     def _subscribed(self, mid: int, codes: list[ReasonCode]) -> None:
-        waiting = self._subscriptions.get(mid)
+        waiting = self._subscriptions.pop(mid, None)
         if waiting is not None and not waiting.done():
             waiting.set_result(codes)
 
@@ -458,6 +459,8 @@ class MqttSession:
         for waiting in self._subscriptions.values():
             if not waiting.done():
                 waiting.set_exception(NotConnected(why))
+                waiting.exception()  # seen: not everyone waits
+        self._subscriptions.clear()
         self._came.set()
         self._sent.set()
 

@@ -130,7 +130,11 @@ async def test_a_killed_broker_and_replay(broker):
         with pytest.raises(NotConnected):
             await source.read()
         await source.connect()
+        async with asyncio.timeout(10):
+            while not publisher.connected:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
         await publisher.publish([rows(2)])
+        await publisher.flush()
         for device in DEVICES:
             await source.ask_replay(device.path, "a", publisher.sid, 0, 2)
         await seen.until(3 * N)
