@@ -62,6 +62,7 @@ class MqttSession:
         self._wake_asked = False
         self._puback: deque[tuple[int, int]] = deque()
         self._paused = False
+        self._packets = 0
         self._heard = 0
         self._beat = 0
         self._tick: asyncio.TimerHandle | None = None
@@ -110,7 +111,7 @@ class MqttSession:
         self._heard = self._beat = mono_ns()
         self._tick = self._loop.call_later(_TICK_S, self._on_tick, client)
         if self.config.watchdog:
-            await self._subscribe([_HEARTBEAT + self._name], 0)
+            self._ask([_HEARTBEAT + self._name], 0)
         self._resend()
         return known
 
@@ -255,11 +256,21 @@ class MqttSession:
 
     # --- in -----------------------------------------------------------------------------------------------
 
-    async def subscribe(self, filters: Sequence[str]) -> None:
-        """Subscribe with QoS 1 and wait for the broker's word."""
-        await self._subscribe(filters, 1)
+    async def subscribe(self, filters: Sequence[str], *, wait: bool = True) -> None:
+        """Subscribe with QoS 1; see :meth:`wire.session.Session.subscribe` for ``wait``."""
+        waiting = self._ask(filters, 1)
+        if not wait:
+            return
+        try:
+            async with asyncio.timeout(_SUBACK_S):
+                codes = await waiting
+        except TimeoutError as error:
+            self._fail("no answer to a subscription")
+            raise NotConnected("no answer to a subscription") from error
+        if any(code.is_failure for code in codes):
+            raise WireError(f"the broker refuses to subscribe {', '.join(filters)}")
 
-    async def _subscribe(self, filters: Sequence[str], qos: int) -> None:
+    def _ask(self, filters: Sequence[str], qos: int) -> asyncio.Future[list[ReasonCode]]:
         client = self._live()
         waiting: asyncio.Future[list[ReasonCode]] = asyncio.get_running_loop().create_future()
         if self.config.version == 5:
@@ -269,16 +280,7 @@ class MqttSession:
         _, mid = client.subscribe(wanted)
         assert mid is not None
         self._subscriptions[mid] = waiting
-        try:
-            async with asyncio.timeout(_SUBACK_S):
-                codes = await waiting
-        except TimeoutError as error:
-            self._fail("no answer to a subscription")
-            raise NotConnected("no answer to a subscription") from error
-        finally:
-            self._subscriptions.pop(mid, None)
-        if any(code.is_failure for code in codes):
-            raise WireError(f"the broker refuses to subscribe {', '.join(filters)}")
+        return waiting
 
     async def read(self, timeout: float | None = None) -> list[Message]:
         """Return what arrived, at least one message, or none after ``timeout`` seconds."""
@@ -322,15 +324,24 @@ class MqttSession:
             sock = self._client.socket()
             if sock is not None:
                 self._loop.add_reader(sock, self._on_readable, self._client)
+                self._loop.call_soon(self._on_readable, self._client)
 
     # --- callbacks (of the loop, or of paho's thread where one serves) --------------------------------------
 
     def _on_readable(self, client: paho.Client) -> None:
-        client.loop_read(_PACKETS)
-        sock = client.socket()
-        if sock is not None and len(self._inbox) >= self.config.queue and self._loop is not None:
-            self._paused = True  # TCP then holds the broker back
-            self._loop.remove_reader(sock)
+        """Take packets as long as there are any: paho reads about one a call, and TLS holds some back unseen."""
+        for _ in range(_PACKETS):
+            before = self._packets
+            client.loop_read()
+            sock = client.socket()
+            if sock is None or (self._packets == before and not (isinstance(sock, ssl.SSLSocket) and sock.pending())):
+                return
+            if len(self._inbox) >= self.config.queue and self._loop is not None:
+                self._paused = True  # TCP then holds the broker back
+                self._loop.remove_reader(sock)
+                return
+        if isinstance(sock, ssl.SSLSocket) and sock.pending() and self._loop is not None:
+            self._loop.call_soon(self._on_readable, client)
 
     def _on_connect(self, client: paho.Client, epoch: int, flags: Any, code: ReasonCode, properties: Any) -> None:
         maximum = getattr(properties, "ReceiveMaximum", None)
@@ -356,6 +367,7 @@ class MqttSession:
 
     def _on_message(self, client: paho.Client, epoch: int, message: paho.MQTTMessage) -> None:
         self._heard = mono_ns()
+        self._packets += 1
         try:
             topic = message.topic
         except UnicodeDecodeError:
@@ -373,6 +385,7 @@ class MqttSession:
             self._room.wait(0.2)  # slows the intake; short, so that pings still go out
 
     def _on_publish(self, client: paho.Client, epoch: int, mid: int, code: ReasonCode, properties: Any) -> None:
+        self._packets += 1
         if epoch != self._epoch:
             return
         self.refused += bool(code.is_failure)
@@ -387,7 +400,7 @@ class MqttSession:
         self._call(self._subscribed, mid, list(codes))
 
     def _subscribed(self, mid: int, codes: list[ReasonCode]) -> None:
-        waiting = self._subscriptions.get(mid)
+        waiting = self._subscriptions.pop(mid, None)
         if waiting is not None and not waiting.done():
             waiting.set_result(codes)
 
@@ -446,6 +459,8 @@ class MqttSession:
         for waiting in self._subscriptions.values():
             if not waiting.done():
                 waiting.set_exception(NotConnected(why))
+                waiting.exception()  # seen: not everyone waits
+        self._subscriptions.clear()
         self._came.set()
         self._sent.set()
 
