@@ -42,6 +42,7 @@ def load_history(
     theirs = _catalog(folder)
     store.catalogue(list(theirs.devices.values()))
     number = np.array([store.catalog.index(entry.path) for entry in theirs.streams], dtype=np.int32)
+    store.make_tables(_layouts(folder, theirs, stages))
     con, rows = store.cursor(), 0
     try:
         con.begin()
@@ -70,6 +71,17 @@ def _catalog(folder: Path) -> Catalog:
         return Catalog.read(folder / "catalog.json")
     except (OSError, ValueError, KeyError) as error:
         raise StoreError(f"{folder / 'catalog.json'}: cannot be read: {error}") from error
+
+
+def _layouts(folder: Path, theirs: Catalog, stages: Sequence[Stage]) -> list[LayoutSpec]:
+    """Return every layout that can come out of the stages."""
+    names = {p.name for p in folder.iterdir() if p.is_dir()}
+    layouts = [layout for name, layout in theirs.layouts.items() if name in names]
+    for stage in stages:
+        makes = getattr(stage, "makes", None)
+        if makes is not None:
+            layouts += [made for layout in layouts for made in makes(layout)]
+    return layouts
 
 
 def _batches(folder: Path, theirs: Catalog, number: NDArray[np.int32]) -> Iterator[Batch]:
