@@ -163,7 +163,7 @@ async def test_open_windows_survive_a_restart(tmp_path, buffer):
             if part == 1:
                 await put(buffer, wave(np.ones(50), first=150))
                 await drain.finish()
-            while store.position() < part + 1:
+            while store.position() < part + 1:  # noqa: ASYNC110
                 await asyncio.sleep(0.005)
     assert [t for b in store.batches for t in b.t.tolist()] == [0, 10**9]
 

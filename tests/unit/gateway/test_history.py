@@ -10,8 +10,8 @@ from core.command import Event
 from core.errors import StoreError
 from core.tables import to_table
 from gateway.stages.downsample import Downsample, DownsampleConfig
-from gateway.stores.extra import Extra
 from gateway.stores.duck import DuckConfig, DuckStore
+from gateway.stores.extra import Extra
 from gateway.stores.history import load_history
 from tests.unit.gateway.test_stages import wave
 from tests.unit.gateway.world import device, rows
