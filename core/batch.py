@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from core.spec import LayoutSpec
 
 _HEAD = struct.Struct("<HIH")  # length of layout name, rows, channels
+_ROW = 4 + 8 + 8 + 8  # bytes of stream, sid, seq, t
+_VALUE = 8 + 1  # bytes of one value and its quality
 NO_SEQ = -1
 
 
@@ -89,9 +91,15 @@ def unpack(data: bytes | memoryview, layout_of: Callable[[str], LayoutSpec]) -> 
     ------
     ValueError
         If the bytes are cut short or the channel count differs from the layout's.
+    KeyError
+        If ``layout_of`` does not know the layout.
     """
+    if len(data) < _HEAD.size:
+        raise ValueError(f"{len(data)} bytes are too few for packed rows")
     size, n, k = _HEAD.unpack_from(data)
     at = _HEAD.size + size
+    if len(data) != at + n * (_ROW + k * _VALUE):
+        raise ValueError(f"{len(data)} bytes do not hold {n} rows of {k} channels")
     layout = layout_of(bytes(data[_HEAD.size : at]).decode())
     if len(layout.channels) != k:
         raise ValueError(f"layout {layout.name} has {len(layout.channels)} channels, the rows have {k}")

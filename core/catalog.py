@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from core.spec import DeviceSpec, LayoutSpec, StreamSpec, dump, load
+from core.spec import DeviceSpec, LayoutSpec, StreamSpec, dump, dump_layouts, load, load_layouts
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,8 @@ class Catalog:
     """Devices by path, streams by index and path, layouts by name.
 
     An index, once given, always means the same stream path. A device that is born again with other
-    channels keeps its paths; the changed stream gets a layout of another name.
+    channels keeps its paths; the changed stream gets a layout of another name. Streams and layouts that no
+    device has any more stay: rows that lie in a buffer still name them.
     """
 
     def __init__(self, devices: Iterable[DeviceSpec] = ()) -> None:
@@ -51,6 +52,24 @@ class Catalog:
                 self.streams[index] = StreamEntry(index, path, settled.path, spec)
         return settled
 
+    def extend(self, paths: Sequence[str], devices: Sequence[DeviceSpec]) -> None:
+        """Add devices so that the streams get the places they have in another catalog.
+
+        ``paths`` are all stream paths of that catalog in order of their index; those known here must be the
+        same. ``devices`` may hold several versions of one device, the newest last. Raises ValueError where the
+        two catalogs do not agree.
+        """
+        known = [entry.path for entry in self.streams]
+        if list(paths[: len(known)]) != known[: len(paths)]:
+            raise ValueError("the catalogs number their streams differently")
+        specs = {d.stream_path(s.name): (d.path, s) for d in devices for s in d.streams}
+        for path in paths[len(known) :]:
+            device, spec = specs[path]
+            self._index[path] = len(self.streams)
+            self.streams.append(StreamEntry(len(self.streams), path, device, spec))
+        for spec_of_device in devices:
+            self.add(spec_of_device)
+
     def index(self, stream_path: str) -> int:
         """Return the index of a stream path; raises KeyError where there is none."""
         return self._index[stream_path]
@@ -65,9 +84,21 @@ class Catalog:
         return self.layouts[name]
 
     def save(self, path: Path) -> None:
-        """Write the catalog as JSON; :meth:`read` restores the same indices."""
-        paths = [entry.path for entry in self.streams]
-        text = json.dumps({"streams": paths, "devices": dump(list(self.devices.values()))}, ensure_ascii=False)
+        """Write the catalog as JSON; :meth:`read` restores the same indices and layouts."""
+        value = {
+            "streams": [
+                {
+                    "path": entry.path,
+                    "device": entry.device,
+                    "layout": entry.spec.layout.name,
+                    "period_ns": entry.spec.period_ns,
+                }
+                for entry in self.streams
+            ],
+            "layouts": dump_layouts(list(self.layouts.values())),
+            "devices": dump(list(self.devices.values())),
+        }
+        text = json.dumps(value, ensure_ascii=False)
         scratch = path.with_suffix(path.suffix + ".part")
         scratch.write_text(text, encoding="utf-8")
         scratch.replace(path)
@@ -76,15 +107,15 @@ class Catalog:
     def read(cls, path: Path) -> Catalog:
         """Return the catalog of :meth:`save`."""
         value = json.loads(path.read_text(encoding="utf-8"))
-        devices = load(value["devices"])
-        specs = {d.stream_path(s.name): (d.path, s) for d in devices for s in d.streams}
         catalog = cls()
-        for index, stream_path in enumerate(value["streams"]):
-            device, spec = specs[stream_path]
-            catalog._index[stream_path] = index
-            catalog.streams.append(StreamEntry(index, stream_path, device, spec))
-        for device_spec in devices:
-            catalog.add(device_spec)
+        catalog.layouts = {layout.name: layout for layout in load_layouts(value["layouts"])}
+        for index, stream in enumerate(value["streams"]):
+            where, layout = stream["path"], catalog.layouts[stream["layout"]]
+            spec = StreamSpec(where.rpartition("/")[2], layout, stream["period_ns"])
+            catalog._index[where] = index
+            catalog.streams.append(StreamEntry(index, where, stream["device"], spec))
+        for device in load(value["devices"]):
+            catalog.add(device)
         return catalog
 
     def _settle(self, layout: LayoutSpec) -> LayoutSpec:

@@ -6,6 +6,7 @@ epoch: ``start + simulated``. Only a run with ``start: now`` at speed 1 makes ru
 
 from __future__ import annotations
 
+import math
 import re
 import time
 from dataclasses import dataclass
@@ -37,6 +38,8 @@ def parse_duration(text: str | float) -> int:
         If the text is not a duration.
     """
     if isinstance(text, (int, float)) and not isinstance(text, bool):
+        if not 0 <= text < math.inf:
+            raise TestbedError(f"not a duration: {text!r} (write a number of seconds from 0 up)")
         return round(text * NS)
     rest, total = str(text), 0
     while rest:

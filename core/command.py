@@ -57,3 +57,14 @@ class Event:
     text: str
     t: int
     severity: Severity = "info"
+
+
+@dataclass(frozen=True, slots=True)
+class NodeState:
+    """A connection came or went. ``node`` is ``site/area/node``; ``last`` maps stream paths to the last row
+    number sent, given where the node takes its leave in order."""
+
+    node: str
+    online: bool
+    sid: int = 0
+    last: dict[str, int] = field(default_factory=dict)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -41,10 +42,26 @@ Label = Annotated[Name, BeforeValidator(_name)]
 M = TypeVar("M", bound=BaseModel)
 
 
+class _Loader(yaml.SafeLoader):
+    """Safe YAML in which a key given twice is an error: YAML itself would silently keep the last."""
+
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        node = super().compose_mapping_node(anchor)
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                if key.value in seen:
+                    raise yaml.constructor.ConstructorError(
+                        problem=f"key '{key.value}' is given twice", problem_mark=key.start_mark
+                    )
+                seen.add(key.value)
+        return node
+
+
 def read_yaml(path: Path) -> Any:
     """Return the content of a YAML file; raises ConfigError with the line of a syntax error."""
     try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
+        return yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
     except FileNotFoundError as error:
         raise ConfigError(str(path), "no such file", _sibling_hint(path)) from error
     except (OSError, UnicodeDecodeError) as error:
@@ -69,19 +86,25 @@ def parse(value: object, model: type[M], where: str) -> M:
     try:
         return model.model_validate(value)
     except ValidationError as error:
-        raise _config_error(error, where, model) from error
+        raise _config_error(error, value, where, model) from error
 
 
-def _config_error(error: ValidationError, where: str, model: type[BaseModel]) -> ConfigError:
+def _config_error(error: ValidationError, value: object, where: str, model: type[BaseModel]) -> ConfigError:
     faults = error.errors(include_url=False)
     first = faults[0]
-    path = ".".join(str(part) for part in first["loc"])
+    path = _yaml_path(first["loc"], value, missing=first["type"] == "missing")
     what = first["msg"].removeprefix("Value error, ")
     hint = ""
     if first["type"] == "extra_forbidden":
         what = "unknown key"
         near = get_close_matches(str(first["loc"][-1]), _keys(model), n=1, cutoff=0.6)
         hint = f"did you mean {near[0]}?" if near else "remove it or check its spelling"
+    elif first["type"] == "union_tag_invalid":
+        context = first["ctx"]
+        known = [tag.strip(" '") for tag in str(context["expected_tags"]).split(",")]
+        near = get_close_matches(str(context["tag"]), known, n=1)
+        what = f"unknown {context['discriminator']} '{context['tag']}'"
+        hint = f"did you mean {near[0]}?" if near else f"one of {', '.join(known)}"
     elif first["type"] == "missing":
         what, hint = "missing key", "add it"
     elif "input" in first and not isinstance(first["input"], (dict, list)):
@@ -91,16 +114,33 @@ def _config_error(error: ValidationError, where: str, model: type[BaseModel]) ->
     return ConfigError(f"{where}:{path}" if path else where, what, hint)
 
 
+def _yaml_path(loc: Sequence[str | int], value: object, *, missing: bool) -> str:
+    """Return the path of a fault as the file has it: pydantic also names the members of unions on the way."""
+    path: list[str] = []
+    for left, part in zip(range(len(loc), 0, -1), loc, strict=True):
+        if isinstance(value, dict) and part in value:
+            value = value[part]
+        elif isinstance(value, list) and isinstance(part, int):
+            value = value[part] if part < len(value) else None
+        elif not (missing and left == 1):
+            continue
+        path.append(str(part))
+    return ".".join(path)
+
+
 def _keys(model: type[BaseModel]) -> list[str]:
-    """Return the keys of a model and, one level down, of the models it holds."""
-    keys = list(model.model_fields)
-    seen: list[Any] = [field.annotation for field in model.model_fields.values()]
-    while seen:
-        kind = seen.pop()
-        if isinstance(kind, type) and issubclass(kind, BaseModel):
+    """Return the keys of a model and of every model inside it."""
+    keys: list[str] = []
+    seen: set[type[BaseModel]] = set()
+    left: list[Any] = [model]
+    while left:
+        kind = left.pop()
+        if not (isinstance(kind, type) and issubclass(kind, BaseModel)):
+            left += list(getattr(kind, "__args__", ()))
+        elif kind not in seen:
+            seen.add(kind)
             keys += list(kind.model_fields)
-        else:
-            seen += list(getattr(kind, "__args__", ()))
+            left += [field.annotation for field in kind.model_fields.values()]
     return keys
 
 

@@ -10,7 +10,8 @@ TestbedError
 ├── StoreError           a store refused or is out of reach
 │   └── StoreUnavailable worth a retry: nothing was written
 ├── ModelError           a model cannot be trained, loaded or applied
-└── CommandRefused       equipment or gateway declines a command, with its reason
+├── CommandRefused       equipment or gateway declines a command, with its reason
+└── CommandFailed        equipment accepted a command and could not finish it
 """
 
 
@@ -76,3 +77,7 @@ class ModelError(TestbedError):
 
 class CommandRefused(TestbedError):
     """A command is declined; the text is the reason given to its issuer."""
+
+
+class CommandFailed(TestbedError):
+    """A command was accepted and could not be finished; the text is the reason given to its issuer."""

@@ -15,7 +15,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from core.batch import Batch
-from core.command import Command, CommandResult, Event
+from core.command import Command, CommandResult, Event, NodeState
 from core.finding import Finding, Prognosis, WorkOrder
 from core.spec import DeviceSpec
 
@@ -29,7 +29,8 @@ class Arrival:
     """What a source read at once.
 
     ``births`` come before ``batches`` and ``notes``; ``arrived`` and ``sent`` are wall ns (``sent`` 0:
-    unknown), ``rejects`` are (topic or address, reason, payload) of what could not be read.
+    unknown), ``rejects`` are (topic or address, reason, payload) of what could not be read; ``states`` tell
+    of connections that came or went.
     """
 
     births: Sequence[DeviceSpec] = ()
@@ -38,6 +39,7 @@ class Arrival:
     rejects: Sequence[tuple[str, str, bytes]] = ()
     arrived: int = 0
     sent: int = 0
+    states: Sequence[NodeState] = ()
 
 
 class Publisher(Protocol):

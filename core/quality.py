@@ -2,7 +2,8 @@
 
 The byte follows the classic OPC Data Access layout QQSSSSLL: two bits of major quality, four bits of
 sub-status (the reason), two limit bits that are always zero here. ``code & MAJOR`` gives 192, 64 or 0.
-OPC UA status codes are those of OPC 10000-4 (Good, Uncertain*, Bad*).
+OPC UA status codes (OPC 10000-4) follow the table of classic status codes in OPC 30140, 6.8.1.3, which is
+one-to-one where the DA mapping of OPC 10000-8, A.3.2.3 is not.
 """
 
 from __future__ import annotations
@@ -40,11 +41,12 @@ _TABLE: dict[int, tuple[int, str, int]] = {
     BAD_NOT_CONNECTED: (0, "not-connected", 0x808A0000),
     BAD_DEVICE: (0, "device", 0x808B0000),
     BAD_SENSOR: (0, "sensor", 0x808C0000),
-    BAD_LAST_KNOWN: (0, "last-known", 0x80320000),
-    BAD_COMM: (0, "comm", 0x80050000),
+    BAD_LAST_KNOWN: (0, "last-known", 0x80050000),
+    BAD_COMM: (0, "comm", 0x80310000),
     BAD_OUT_OF_SERVICE: (0, "out-of-service", 0x808D0000),
 }
 CODES: tuple[int, ...] = tuple(_TABLE)
+_MAJORS = frozenset({GOOD, UNCERTAIN, BAD})
 _FROM_REASON = {(major, reason): code for code, (major, reason, _) in _TABLE.items()}
 _FROM_OPCUA = {status: code for code, (_, _, status) in _TABLE.items()}
 
@@ -55,13 +57,19 @@ def reason(code: int) -> str:
 
 
 def from_reason(major: int, text: str) -> int:
-    """Return the code of a major quality (0, 64, 192) and a reason; an unknown reason keeps the major."""
-    return _FROM_REASON.get((major & MAJOR, text), major & MAJOR)
+    """Return the code of a major quality (0, 64, 192) and a reason; an unknown reason keeps the major.
+
+    Any other major (DA reserves 128) is BAD: who cannot say how good a value is has not said it is good.
+    """
+    if major not in _MAJORS:
+        return BAD
+    return _FROM_REASON.get((major, text), major)
 
 
 def to_opcua(code: int) -> int:
     """Return the OPC UA status code of a quality code."""
-    return _TABLE[code if code in _TABLE else code & MAJOR][2]
+    known = _TABLE.get(code) or _TABLE.get(code & MAJOR) or _TABLE[BAD]
+    return known[2]
 
 
 def from_opcua(status: int) -> int:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _MIX1 = np.uint64(0xBF58476D1CE4E5B9)
 _MIX2 = np.uint64(0x94D049BB133111EB)
+_ONE = np.uint64(1)
 _TABLE_BITS = 13
 
 
@@ -36,10 +37,14 @@ def generator(root: int, *names: str | int) -> np.random.Generator:
 def bits(keys: NDArray[np.int64], index: NDArray[np.int64]) -> NDArray[np.uint64]:
     """Return 64 hashed bits of each (key, index); shapes broadcast."""
     with np.errstate(over="ignore"):
-        z = np.asarray(keys).astype(np.uint64) + (np.asarray(index).astype(np.uint64) + np.uint64(1)) * _GOLDEN
-        z = (z ^ (z >> np.uint64(30))) * _MIX1
-        z = (z ^ (z >> np.uint64(27))) * _MIX2
-        return np.asarray(z ^ (z >> np.uint64(31)), dtype=np.uint64)
+        z = np.asarray(np.asarray(keys).astype(np.uint64) + (np.asarray(index).astype(np.uint64) + _ONE) * _GOLDEN)
+        shifted = np.empty_like(z)
+        for shift, factor in ((np.uint64(30), _MIX1), (np.uint64(27), _MIX2)):
+            np.right_shift(z, shift, out=shifted)
+            np.bitwise_xor(z, shifted, out=z)
+            np.multiply(z, factor, out=z)
+        np.right_shift(z, np.uint64(31), out=shifted)
+        return np.asarray(np.bitwise_xor(z, shifted, out=z), dtype=np.uint64)
 
 
 def uniform(keys: NDArray[np.int64], index: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -50,18 +55,23 @@ def uniform(keys: NDArray[np.int64], index: NDArray[np.int64]) -> NDArray[np.flo
 def normal(keys: NDArray[np.int64], index: NDArray[np.int64]) -> NDArray[np.float64]:
     """Return standard normals of each (key, index), cut at about 3.8 sigma; shapes broadcast."""
     z = bits(keys, index)
-    table = _normal_table()
+    low, rise = _normal_table()
     cell = (z >> np.uint64(64 - _TABLE_BITS)).astype(np.intp)
-    frac = ((z >> np.uint64(8)) & np.uint64(0xFFFFFFFF)).astype(np.float64) * 2.0**-32
-    low = table[cell]
-    return np.asarray(low + (table[cell + 1] - low) * frac, dtype=np.float64)
+    np.right_shift(z, np.uint64(8), out=z)
+    np.bitwise_and(z, np.uint64(0xFFFFFFFF), out=z)
+    out = z.astype(np.float64)
+    out *= 2.0**-32
+    out *= rise.take(cell)
+    out += low.take(cell)
+    return out
 
 
 @cache
-def _normal_table() -> NDArray[np.float64]:
-    """Return the inverse normal distribution at the edges of 2**13 equal cells, ends drawn in."""
+def _normal_table() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the inverse normal distribution at the low edges of 2**13 equal cells (ends drawn in), and its rises."""
     n = 1 << _TABLE_BITS
     inverse = NormalDist().inv_cdf
     edges = [inverse(i / n) for i in range(1, n)]
     end = inverse(0.5 / n) * 1.05
-    return np.array([end, *edges, -end], dtype=np.float64)
+    table = np.array([end, *edges, -end], dtype=np.float64)
+    return table[:-1].copy(), np.diff(table)

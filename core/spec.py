@@ -139,6 +139,7 @@ class DeviceSpec:
 
 
 _DEVICES = TypeAdapter(list[DeviceSpec])
+_LAYOUTS = TypeAdapter(list[LayoutSpec])
 
 
 def dump(devices: list[DeviceSpec]) -> list[dict[str, Any]]:
@@ -149,3 +150,13 @@ def dump(devices: list[DeviceSpec]) -> list[dict[str, Any]]:
 def load(values: object) -> list[DeviceSpec]:
     """Return the devices of :func:`dump`; raises pydantic.ValidationError on anything else."""
     return _DEVICES.validate_python(values)
+
+
+def dump_layouts(layouts: list[LayoutSpec]) -> list[dict[str, Any]]:
+    """Return layouts as JSON-ready values."""
+    return list(_LAYOUTS.dump_python(layouts, mode="json", exclude_none=True))
+
+
+def load_layouts(values: object) -> list[LayoutSpec]:
+    """Return the layouts of :func:`dump_layouts`; raises pydantic.ValidationError on anything else."""
+    return _LAYOUTS.validate_python(values)

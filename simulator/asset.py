@@ -1,0 +1,391 @@
+"""What all equipment has in common: the state machine, commands with interlocks, wear, faults, repair."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+import simpy
+from numpy.typing import NDArray
+
+from core import seed
+from core.clock import NS
+from core.command import Command, CommandResult, Event, Severity, Status
+from core.errors import CommandFailed, CommandRefused
+from core.spec import CommandSpec, DeviceSpec
+from simulator.equipment.base import EquipmentConfig
+from simulator.faults import Effect, FaultKind, WearFault
+from simulator.host import Host
+from simulator.process.flow import Flow
+from simulator.state import Column, StateTable, Step
+from simulator.states import COMMON, DOWN, STATES, State
+from simulator.wear.component import Component, PathPool, columns_of
+
+if TYPE_CHECKING:
+    from simulator.view import View
+
+Work = Generator[simpy.Event, Any, str]
+Steps = Generator[simpy.Event, Any, None]
+
+
+class Asset:
+    """A device's behaviour in events. Subclasses give columns, processes and the vectorised truth.
+
+    Parameters
+    ----------
+    config
+        Its entry in the domain file.
+    spec
+        Its identity.
+    table, row
+        Where its state lives.
+    pools
+        Wear paths of its fleet, by component.
+    host
+        The world.
+    """
+
+    columns: ClassVar[Mapping[str, Column]] = {}
+    commands: ClassVar[tuple[CommandSpec, ...]] = COMMON
+    faults: ClassVar[Mapping[str, FaultKind]] = {}
+    #: states in which components wear
+    working: ClassVar[frozenset[State]] = frozenset({State.RUNNING})
+
+    def __init__(
+        self,
+        config: EquipmentConfig,
+        spec: DeviceSpec,
+        table: StateTable,
+        row: int,
+        pools: Mapping[str, PathPool],
+        host: Host,
+    ) -> None:
+        self.config = config
+        self.spec = spec
+        self.host = host
+        self.env = host.env
+        self.state = State.IDLE
+        self.changed = host.env.event()
+        self.components: dict[str, Component] = {}
+        self.inputs: tuple[Flow, ...] = ()
+        self.outputs: tuple[Flow, ...] = ()
+        self._table = table
+        self._row = row
+        self._pools = pools
+        self._resume = State.IDLE
+        self._effects: dict[str, int] = {}
+        self._draws: dict[str, np.random.Generator] = {}
+        self._up = 0
+        self._up_since = int(host.env.now)
+
+    # --- for subclasses to write -------------------------------------------------------------------------
+
+    def run(self) -> Steps:
+        """Live: the process that begins with the world. The default just runs."""
+        self.enter(State.RUNNING)
+        yield self.env.timeout(0)
+
+    def on_state(self, old: State, new: State) -> None:
+        """Adapt speeds, targets and so on to a new state."""
+
+    def stress(self, component: str) -> float:
+        """Return the wear rate of a component while working, without faults (1: nominal load)."""
+        return 1.0
+
+    def handlers(self) -> dict[str, Callable[[Command], str | Work]]:
+        """Return what commands do: a text (done at once) or a process whose return value is the text."""
+        return {"start": self._start, "stop": self._stop, "maintain": self._maintain, "derate": self._derate}
+
+    def on_effect(self, fault: str, size: float) -> None:
+        """React to a physical fault beginning (size > 0) or ending (0)."""
+
+    @classmethod
+    def truth(cls, stream: str, view: View) -> Mapping[str, NDArray[Any] | float]:
+        """Return the true value of every channel of a stream: float64[n, d], [1, d] or a number."""
+        raise NotImplementedError
+
+    # --- for subclasses to use ---------------------------------------------------------------------------
+
+    @property
+    def now(self) -> int:
+        """Simulated ns."""
+        return self.env.now  # type: ignore[return-value]  # our clock holds integers only
+
+    def get(self, name: str) -> float:
+        """Return a state column's present value."""
+        return self._table.get(self._row, name, self.now)
+
+    def put(self, name: str, value: float, rate: float = 0.0) -> None:
+        """Set a state column: ``rate`` is a Ramp's rate a second."""
+        self._table.put(self._row, name, self.now, value, rate)
+
+    def relax(self, name: str, target: float) -> None:
+        """Let a Relax column approach a new target from where it is."""
+        self._table.put(self._row, name, self.now, self.get(name), target)
+
+    def ramp(self, name: str, rate: float) -> None:
+        """Let a Ramp column go on from where it is at a new rate a second."""
+        self._table.put(self._row, name, self.now, self.get(name), rate)
+
+    def seconds(self, s: float) -> simpy.Event:
+        """Return the event that many simulated seconds ahead."""
+        return self.env.timeout(max(0, round(s * NS)))
+
+    def work(self, s: float) -> Steps:
+        """Take that many seconds of working time: the clock stands while the equipment is down."""
+        yield from self.up()
+        left = max(0, round(s * NS))
+        goal = self._up_ns() + left
+        while left > 0:
+            yield self.env.timeout(left)
+            yield from self.up()
+            left = goal - self._up_ns()
+
+    def up(self) -> Steps:
+        """Wait until the equipment is not down."""
+        while self.state in DOWN:
+            yield self.changed
+
+    def take(self, flow: Flow) -> Generator[simpy.Event, Any, Any]:
+        """Return the next item of a flow, starved while there is none; waits on while the equipment is down."""
+        wait = flow.get()
+        if not wait.triggered and self.state not in DOWN:
+            self.enter(State.STARVED)
+        item = yield wait
+        yield from self.up()
+        self.enter(State.RUNNING)
+        return item
+
+    def give(self, flow: Flow, item: Any) -> Steps:
+        """Put an item into a flow, blocked while it is full."""
+        wait = flow.put(item)
+        if not wait.triggered and self.state not in DOWN:
+            self.enter(State.BLOCKED)
+        yield wait
+        yield from self.up()
+        self.enter(State.RUNNING)
+
+    def enter(self, state: State) -> None:
+        """Change the common state: tells ``on_state``, adapts wear, wakes what waits for ``changed``."""
+        old = self.state
+        if state == old:
+            return
+        self._up = self._up_ns()
+        self._up_since = self.now
+        self.state = state
+        self.put("state", float(state))
+        self.on_state(old, state)
+        self.adapt_wear()
+        changed, self.changed = self.changed, self.env.event()
+        if changed.callbacks:
+            changed.succeed()
+
+    def adapt_wear(self) -> None:
+        """Set every component's wear rate to the present state, load and faults."""
+        for name, component in self.components.items():
+            working = self.state in self.working
+            component.run_at(self.stress(name) * component.factor if working else 0.0)
+
+    def tell(self, name: str, text: str, severity: Severity = "info") -> None:
+        """Emit an event."""
+        self.host.emit(Event(self.spec.path, name, text, self.host.start + self.now, severity))
+
+    def _up_ns(self) -> int:
+        """Return how long the equipment has not been down, in ns."""
+        return self._up + (0 if self.state in DOWN else self.now - self._up_since)
+
+    def draws(self, name: str) -> np.random.Generator:
+        """Return the device's own generator of a name, for events."""
+        if name not in self._draws:
+            self._draws[name] = seed.generator(self.host.root, self.spec.path, "draws", name)
+        return self._draws[name]
+
+    # --- life ----------------------------------------------------------------------------------------------
+
+    def begin(self) -> None:
+        """Install components, connect flows and start the process."""
+        self.inputs = tuple(self.host.flows.input(name) for name in self.config.inputs)
+        self.outputs = tuple(self.host.flows.output(name) for name in self.config.outputs)
+        for name, model in self.config.wears().items():
+            component = Component(
+                name,
+                model,
+                lambda k, name=name: seed.generator(self.host.root, self.spec.path, name, k),  # type: ignore[misc]
+                self._table,
+                self._row,
+                self._pools[name],
+                self.env,
+                self._fail,
+            )
+            component.install()
+            self.components[name] = component
+        self.env.process(self.run())
+
+    def _fail(self, component: Component) -> None:
+        self.host.truth.life(self.spec.path, component, self.now, "failure")
+        self._resume = State.RUNNING if self.state in DOWN else self.state
+        self.enter(State.FAILED)
+        self.tell("failure", f"{component.name} failed after {component.age_s / 3600:.1f} h of wear", "alarm")
+        self.env.process(self._repair(component))
+
+    def _repair(self, component: Component) -> Steps:
+        with self.host.crew.request() as crew:
+            yield crew
+            yield self.seconds(self.host.service.repair_s)
+        self._renew([component])
+        self.enter(self._resume)
+        self.tell("repaired", f"{component.name} replaced after failure")
+
+    def _renew(self, components: list[Component]) -> None:
+        for component in components:
+            component.install()
+            self.host.truth.ended(self.spec.path, component.name, self.now)
+        for fault in [f for f in self._effects if self._is_repaired(f)]:
+            self._end_effect(fault)
+
+    def _is_repaired(self, fault: str) -> bool:
+        kind = self.faults[fault]
+        return isinstance(kind, Effect) and kind.repaired
+
+    # --- faults ----------------------------------------------------------------------------------------------
+
+    def strike(self, fault: str, args: Mapping[str, float | str]) -> None:
+        """Begin a physical fault."""
+        kind = self.faults[fault]
+        if isinstance(kind, WearFault):
+            component = self.components[kind.component]
+            component.factor = float(args.get("rate", kind.rate))
+            self.adapt_wear()
+            self.host.truth.began(self.spec.path, fault, kind.component, self.now, str(dict(args)))
+            return
+        size = float(args.get("size", kind.size))
+        self._effects[fault] = self.now
+        self.put(f"fault.{fault}", size)
+        self.on_effect(fault, size)
+        self.host.truth.began(self.spec.path, fault, "", self.now, str(dict(args)))
+
+    def heal(self, fault: str) -> None:
+        """End a physical fault; nothing happens if it ended already."""
+        kind = self.faults[fault]
+        if isinstance(kind, WearFault):
+            self.components[kind.component].factor = 1.0
+            self.adapt_wear()
+            self.host.truth.ended(self.spec.path, kind.component, self.now)
+        elif fault in self._effects:
+            self._end_effect(fault)
+
+    def _end_effect(self, fault: str) -> None:
+        del self._effects[fault]
+        self.put(f"fault.{fault}", 0.0)
+        self.on_effect(fault, 0.0)
+        self.host.truth.ended(self.spec.path, fault, self.now)
+
+    # --- commands ----------------------------------------------------------------------------------------------
+
+    def handle(self, command: Command) -> None:
+        """Carry out a command and answer it."""
+        try:
+            outcome = self._handler(command)(command)
+        except CommandRefused as reason:
+            self._answer(command, "refused", str(reason))
+            return
+        if isinstance(outcome, str):
+            self._answer(command, "done", outcome)
+            return
+        self._answer(command, "accepted", f"{command.name} accepted")
+        self.env.process(self._finish(command, outcome))
+
+    def _handler(self, command: Command) -> Callable[[Command], str | Work]:
+        known = {c.name: c for c in self.commands}
+        spec = known.get(command.name)
+        if spec is None:
+            raise CommandRefused(f"unknown command {command.name}; known: {', '.join(known)}")
+        strange = command.args.keys() - spec.args.keys()
+        if strange:
+            raise CommandRefused(f"unknown argument {min(strange)}; known: {', '.join(spec.args) or 'none'}")
+        return self.handlers()[command.name]
+
+    def _finish(self, command: Command, work: Work) -> Steps:
+        try:
+            detail = yield from work
+        except CommandFailed as reason:
+            self._answer(command, "failed", str(reason))
+        else:
+            self._answer(command, "done", detail)
+
+    def _answer(self, command: Command, status: Status, detail: str) -> None:
+        t = self.host.start + self.now
+        self.host.emit(CommandResult(command.id, self.spec.path, status, detail, t))
+
+    def number(self, command: Command, name: str, low: float, high: float, default: float | None = None) -> float:
+        """Return a numeric argument within limits; refuses anything else."""
+        value = command.args.get(name, default)
+        if isinstance(value, str) or value is None:
+            raise CommandRefused(f"argument {name} must be a number")
+        if not low <= value <= high:
+            raise CommandRefused(f"{name} {value:g} is outside {low:g} to {high:g}")
+        return float(value)
+
+    def _start(self, command: Command) -> str:
+        if self.state in (State.MAINTENANCE, State.FAILED):
+            raise CommandRefused(f"interlock: equipment is in {STATES[self.state]}")
+        if self.state is not State.STOPPED:
+            return "already started"
+        self.enter(self._resume)
+        return "started"
+
+    def _stop(self, command: Command) -> str:
+        if self.state in (State.MAINTENANCE, State.FAILED):
+            raise CommandRefused(f"interlock: equipment is in {STATES[self.state]}")
+        if self.state is State.STOPPED:
+            return "already stopped"
+        self._resume = self.state
+        self.enter(State.STOPPED)
+        return "stopped"
+
+    def _derate(self, command: Command) -> str:
+        factor = self.number(command, "factor", 0.1, 1.0)
+        self.put("derate", factor)
+        self.on_state(self.state, self.state)
+        self.adapt_wear()
+        return f"derated to {factor:.0%}"
+
+    def _maintain(self, command: Command) -> Work:
+        if self.state in (State.MAINTENANCE, State.FAILED):
+            raise CommandRefused(f"interlock: equipment is in {STATES[self.state]}")
+        parts = str(command.args.get("parts", "")) or "all"
+        chosen = [c for name, c in self.components.items() if parts == "all" or name in parts.split(",")]
+        if not chosen and parts != "all":
+            raise CommandRefused(f"no component {parts}; there are: {', '.join(self.components) or 'none'}")
+        duration = self.number(command, "duration", 0.0, 30 * 86_400.0, self.host.service.maintain_s)
+        return self._service(chosen, duration)
+
+    def _service(self, components: list[Component], duration_s: float) -> Work:
+        with self.host.crew.request() as crew:
+            yield crew
+            if self.state in (State.FAILED, State.MAINTENANCE):
+                raise CommandFailed(f"equipment was in {STATES[self.state]} when the crew came")
+            before = self.state
+            self.enter(State.MAINTENANCE)
+            self.tell("maintenance", "maintenance begins")
+            yield self.seconds(duration_s)
+        for component in components:
+            self.host.truth.life(self.spec.path, component, self.now, "maintenance")
+        self._renew(components)
+        self.enter(before)
+        names = ", ".join(c.name for c in components)
+        self.tell("maintained", f"replaced: {names}" if names else "maintained")
+        return f"maintained in {duration_s:.0f} s" + (f", replaced {names}" if names else "")
+
+
+def all_columns(asset: type[Asset], config: EquipmentConfig) -> dict[str, Column]:
+    """Return the columns of a family: common ones, the kind's, its wear's and its faults'."""
+    columns: dict[str, Column] = {"state": Step(float(State.IDLE)), "derate": Step(1.0)}
+    columns |= asset.columns
+    for component in config.wears():
+        columns |= columns_of(component)
+    for name, kind in asset.faults.items():
+        if isinstance(kind, Effect):
+            columns[f"fault.{name}"] = Step()
+    return columns

@@ -1,0 +1,120 @@
+"""How equipment declares what it reports: channels with their sensors, grouped in streams."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from core.clock import MS, NS
+from core.config import Config, Duration
+from core.spec import ChannelSpec, LayoutSpec, Name, StreamSpec
+
+
+class Sensor(Config):
+    """What a measuring chain does to the true value. Also the form of overrides in YAML.
+
+    ``gain``, ``bias`` are spreads over the fleet (each device draws its own); ``scale``, ``offset`` are fixed
+    and known, e.g. to make one device wrong on purpose.
+
+    Durations are written as ``"5s"`` or in seconds, and kept in ns.
+
+    Attributes
+    ----------
+    lag
+        ns, first-order response time (time constant).
+    gain, bias
+        Standard deviation over devices of the relative gain error, and of the zero error (channel unit).
+    scale, offset
+        Fixed factor and shift (channel unit) of this device.
+    drift, drift_tau
+        Standard deviation (channel unit) and correlation time of the slow wander.
+    noise
+        Standard deviation (channel unit) of a sample.
+    resolution
+        Smallest step (channel unit); 0: none.
+    dropout
+        Chance that a sample is missing.
+    """
+
+    lag: Duration = 0
+    gain: float = 0.0
+    bias: float = 0.0
+    scale: float = 1.0
+    offset: float = 0.0
+    drift: float = 0.0
+    drift_tau: Duration = 86_400 * NS
+    noise: float = 0.0
+    resolution: float = 0.0
+    dropout: float = 0.0
+
+
+EXACT = Sensor()
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """A channel as reported, and the sensor that measures it."""
+
+    spec: ChannelSpec
+    sensor: Sensor
+
+
+@dataclass(frozen=True)
+class Stream:
+    """Channels sampled together.
+
+    ``burst`` > 1 samples that often, ``period`` apart, once ``every`` ns (waveforms); otherwise ``every`` is the
+    period.
+    """
+
+    name: str
+    channels: tuple[Channel, ...]
+    period: int = NS
+    burst: int = 1
+    every: int = 0
+
+    @property
+    def cycle(self) -> int:
+        """Ns between samples, or between starts of bursts."""
+        return self.every if self.burst > 1 else self.period
+
+    @property
+    def fast(self) -> bool:
+        """Tell whether history keeps only bursts of it (period below 100 ms)."""
+        return self.period < 100 * MS
+
+    def spec(self, family: str) -> StreamSpec:
+        """Return the stream as the catalog has it; its layout is ``<family>.<stream>``."""
+        layout = LayoutSpec(f"{family}.{self.name}", tuple(c.spec for c in self.channels))
+        return StreamSpec(self.name, layout, self.period)
+
+
+def measured(
+    name: str,
+    quantity: str,
+    unit: str,
+    low: float,
+    high: float,
+    sensor: Sensor = EXACT,
+    *,
+    ko: str = "",
+    en: str = "",
+    group: Literal["status", "health", "process", "consumption"] = "process",
+    accuracy: float | None = None,
+) -> Channel:
+    """Return a measured channel; outside ``low`` .. ``high`` the instrument saturates (UNCERTAIN, range)."""
+    label = Name(ko or en or name, en or name)
+    spec = ChannelSpec(name, quantity, unit, low, high, accuracy, sensor.resolution or None, None, label, group=group)
+    return Channel(spec, sensor)
+
+
+def counted(name: str, quantity: str, unit: str = "1", *, ko: str = "", en: str = "") -> Channel:
+    """Return a counter or other exactly known number."""
+    label = Name(ko or en or name, en or name)
+    return Channel(ChannelSpec(name, quantity, unit, 0.0, label=label, group="consumption"), EXACT)
+
+
+def enumerated(name: str, states: dict[int, str], *, ko: str = "", en: str = "") -> Channel:
+    """Return an enumeration: codes with named states."""
+    label = Name(ko or en or name, en or name)
+    return Channel(ChannelSpec(name, "state", states=states, label=label, group="status"), EXACT)

@@ -1,0 +1,174 @@
+"""What all domains share: weather, daylight, traffic demand, working shifts. The same for every process of a run.
+
+Fields are knots on a fixed 10-minute grid from the world's beginning, linear in between: a season and a day's
+course by table, plus a slow random part. Local time is Korea Standard Time (UTC+9, no daylight saving).
+Climate tables are rounded monthly normals of Seoul 1991-2020 (Korea Meteorological Administration); the
+amplitudes of the day's course and of the random parts are assumptions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core import seed
+from core.clock import NS
+from simulator.grid import Floats, Ints
+from simulator.slow import SlowNoise
+
+KNOT = 600 * NS
+HOUR = 3600 * NS
+DAY = 24 * HOUR
+KST = 9 * HOUR
+_GROUP = 144
+_MONDAY = 4 * DAY  # 1970-01-01 was a Thursday
+
+_TEMPERATURE = (-1.9, 0.7, 6.1, 12.6, 18.2, 22.7, 25.3, 26.1, 21.6, 15.0, 7.5, 0.2)
+_HUMIDITY = (56.0, 55.0, 54.0, 55.0, 60.0, 66.0, 76.0, 73.0, 67.0, 62.0, 60.0, 57.0)
+# share of the busiest hour, by hour of the day (assumption: two peaks on workdays, one broad on days off)
+_WORKDAY = (0.25, 0.17, 0.13, 0.12, 0.16, 0.32, 0.6, 0.88, 1.0, 0.9, 0.82, 0.8,
+            0.79, 0.82, 0.84, 0.86, 0.9, 0.97, 1.0, 0.9, 0.74, 0.63, 0.52, 0.38)  # fmt: skip
+_DAY_OFF = (0.32, 0.24, 0.19, 0.16, 0.16, 0.2, 0.28, 0.37, 0.48, 0.6, 0.7, 0.76,
+            0.8, 0.82, 0.84, 0.84, 0.84, 0.82, 0.78, 0.7, 0.62, 0.54, 0.46, 0.38)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A quantity: its course by UTC time, and the size and correlation time of its random part.
+
+    ``course`` gives values at knots; ``relative`` multiplies them by the random part instead of adding it.
+    """
+
+    course: Callable[[Ints], Floats]
+    sigma: float
+    tau: int
+    low: float = -np.inf
+    high: float = np.inf
+    relative: bool = False
+
+
+def hour_of_day(utc: Ints) -> Floats:
+    """Return local hours since midnight, 0 <= h < 24, of UTC ns."""
+    return np.asarray((utc + KST) % DAY / float(HOUR), dtype=np.float64)
+
+
+def is_workday(utc: Ints) -> NDArray[np.bool_]:
+    """Return whether UTC ns lie on a local Monday to Friday."""
+    return np.asarray((utc + KST - _MONDAY) // DAY % 7 < 5, dtype=np.bool_)
+
+
+def on_shift(utc: Ints, begin: float = 8.0, end: float = 20.0) -> NDArray[np.bool_]:
+    """Return whether UTC ns lie in the working shift of a workday."""
+    hour = hour_of_day(utc)
+    return np.asarray(is_workday(utc) & (hour >= begin) & (hour < end), dtype=np.bool_)
+
+
+def by_table(table: tuple[float, ...], position: Floats) -> Floats:
+    """Return a cyclic table interpolated at a position in entries (0 = first entry)."""
+    values = np.array([*table, table[0]])
+    low = np.floor(position).astype(np.intp) % len(table)
+    part = position - np.floor(position)
+    return np.asarray(values[low] + (values[low + 1] - values[low]) * part, dtype=np.float64)
+
+
+def _season(utc: Ints) -> Floats:
+    """Return the position in the year in months, 0 = middle of January."""
+    return np.asarray((utc / float(DAY) - 14.5) / 365.2425 * 12.0, dtype=np.float64)
+
+
+def _daily(utc: Ints, peak: float) -> Floats:
+    return np.asarray(np.cos((hour_of_day(utc) - peak) * (2.0 * np.pi / 24.0)), dtype=np.float64)
+
+
+def _temperature(utc: Ints) -> Floats:
+    return by_table(_TEMPERATURE, _season(utc)) + 4.0 * _daily(utc, 15.0)
+
+
+def _humidity(utc: Ints) -> Floats:
+    return by_table(_HUMIDITY, _season(utc)) - 12.0 * _daily(utc, 15.0)
+
+
+def _daylight(utc: Ints) -> Floats:
+    """Sine of the sun's elevation at 37.57 N, floored at 0 (declination: Cooper 1969)."""
+    day = utc / float(DAY) % 365.2425
+    declination = np.deg2rad(23.45) * np.sin((284.0 + day) * (2.0 * np.pi / 365.0))
+    latitude = np.deg2rad(37.57)
+    noon = 12.54  # local solar noon at 127 E in UTC+9
+    turn = (hour_of_day(utc) - noon) * (np.pi / 12.0)
+    height = np.sin(latitude) * np.sin(declination) + np.cos(latitude) * np.cos(declination) * np.cos(turn)
+    return np.asarray(np.maximum(height, 0.0), dtype=np.float64)
+
+
+def _traffic(utc: Ints) -> Floats:
+    hour = hour_of_day(utc)
+    return np.where(is_workday(utc), by_table(_WORKDAY, hour), by_table(_DAY_OFF, hour))
+
+
+#: every field by name; a new one is one line here
+FIELDS: dict[str, Field] = {
+    "temperature": Field(_temperature, 3.0, 60 * HOUR),  # Cel
+    "humidity": Field(_humidity, 10.0, 24 * HOUR, 10.0, 100.0),  # %
+    "daylight": Field(_daylight, 0.25, 6 * HOUR, 0.0, 1.0, relative=True),  # 1
+    "wind": Field(lambda utc: 2.4 + 0.8 * _daily(utc, 15.0), 0.4, 8 * HOUR, 0.1, 25.0, relative=True),  # m/s
+    # wander of the regional background of particles, standard deviations
+    "air_mass": Field(lambda utc: np.zeros(utc.shape), 1.0, 30 * HOUR),
+    "traffic": Field(_traffic, 0.08, 2 * HOUR, 0.0, 1.5, relative=True),  # share of the busiest hour
+}
+
+
+class Environment:
+    """The shared fields of one world.
+
+    Parameters
+    ----------
+    root
+        Root seed.
+    start
+        UTC ns of simulated time 0.
+    epoch
+        Simulated ns of the world's beginning.
+    """
+
+    def __init__(self, root: int, start: int, epoch: int) -> None:
+        self._start = start
+        self._epoch = epoch
+        self._knots: dict[str, Floats] = dict.fromkeys(FIELDS, np.empty(0))
+        self._random = {
+            name: SlowNoise(np.array([seed.key(root, "environment", name)]), field.tau, KNOT, epoch)
+            for name, field in FIELDS.items()
+        }
+
+    def at(self, name: str, t: Ints) -> Floats:
+        """Return a field at simulated ns, any shape."""
+        since = t - self._epoch
+        knot = since // KNOT
+        part = (since - knot * KNOT) / float(KNOT)
+        values = self._reach(name, int(np.max(knot)) + 1)
+        low = values[knot]
+        return np.asarray(low + (values[knot + 1] - low) * part, dtype=np.float64)
+
+    def now(self, name: str, t: int) -> float:
+        """Return a field at one simulated ns, for events."""
+        return float(self.at(name, np.array([t], dtype=np.int64))[0])
+
+    def utc(self, t: Ints) -> Ints:
+        """Return UTC ns of simulated ns."""
+        return np.asarray(t + self._start, dtype=np.int64)
+
+    def _reach(self, name: str, knot: int) -> Floats:
+        values = self._knots[name]
+        while len(values) <= knot:
+            group = self._group(name, len(values))
+            values = self._knots[name] = np.concatenate([values, group])
+        return values
+
+    def _group(self, name: str, begin: int) -> Floats:
+        field = FIELDS[name]
+        t = self._epoch + np.arange(begin, begin + _GROUP, dtype=np.int64) * KNOT
+        course = field.course(t + self._start)
+        random = self._random[name].at(t[:, None], np.zeros(1, dtype=np.intp))[:, 0] * field.sigma
+        value = course * (1.0 + random) if field.relative else course + random
+        return np.asarray(np.clip(value, field.low, field.high), dtype=np.float64)

@@ -1,0 +1,95 @@
+"""What every equipment entry of a domain file can say, whatever its kind."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from pydantic import Field, field_validator
+
+from core.config import Config, Duration, Label
+from core.spec import Name, Protocol
+from simulator.channels import Sensor, Stream
+from simulator.wear.component import WearModel
+
+if TYPE_CHECKING:
+    from simulator.asset import Asset
+
+IDENT = r"^[a-z0-9][a-z0-9_.-]*$"
+
+
+class Place(Config):
+    """Centre of the devices (WGS 84 degrees); each is shifted by a fixed draw within ``spread_m``."""
+
+    lat: float = Field(ge=-90, le=90)
+    lon: float = Field(ge=-180, le=180)
+    spread_m: float = Field(default=0.0, ge=0)
+
+
+class AreaConfig(Config):
+    """One of several areas that an entry is repeated in."""
+
+    id: str = Field(pattern=IDENT)
+    name: Label | None = None
+    position: Place | None = None
+
+
+class EquipmentConfig(Config):
+    """Base of every equipment entry. ``{n}`` (from ``first``) and ``{area}`` are filled into ``id``, ``node`` and
+    ``name``.
+
+    Attributes
+    ----------
+    area, areas
+        One area, or several: then ``count`` devices stand in each.
+    node
+        Connection that serves the device; default one for each area.
+    sensors
+        Overrides of sensor settings by channel.
+    every
+        Overrides of a stream's period.
+    inputs, outputs
+        Names of the flows of material it empties and fills.
+    """
+
+    kind: str
+    id: str = "{kind}-{n:02d}"
+    count: int = Field(default=1, ge=1, le=100_000)
+    first: int = 1
+    area: str = Field(default="", pattern=r"^$|" + IDENT[1:])
+    areas: tuple[AreaConfig, ...] = ()
+    node: str = "{area}"
+    protocols: tuple[Protocol, ...] = Field(default=("mqtt",), min_length=1)
+    name: Label | None = None
+    position: Place | None = None
+    manufacturer: str = "Hangang Machinery"
+    model: str = ""
+    sensors: dict[str, Sensor] = Field(default_factory=dict)
+    every: dict[str, Duration] = Field(default_factory=dict)
+    inputs: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ()
+
+    label: ClassVar[Name] = Name("장비", "Equipment")
+
+    @field_validator("every")
+    @classmethod
+    def _positive(cls, value: dict[str, int]) -> dict[str, int]:
+        for stream, period in value.items():
+            if period <= 0:
+                raise ValueError(f"the period of {stream} must be above 0")
+        return value
+
+    def asset(self) -> type[Asset]:
+        """Return the class that brings a device of this entry to life."""
+        raise NotImplementedError
+
+    def streams(self) -> tuple[Stream, ...]:
+        """Return what a device of this entry reports."""
+        raise NotImplementedError
+
+    def wears(self) -> dict[str, WearModel]:
+        """Return the components that wear, by name."""
+        return {}
+
+    def family(self) -> str:
+        """Return the name of the fleet it belongs to: entries of one family have equal channels and columns."""
+        return self.kind

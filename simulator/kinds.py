@@ -1,0 +1,23 @@
+"""Every kind of the simulator. A new kind is its own file and one line here."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from simulator.equipment.air_station import AirStationConfig
+from simulator.equipment.compressor import CompressorConfig
+from simulator.equipment.conveyor import ConveyorConfig
+from simulator.equipment.fan import FanConfig
+from simulator.equipment.pump import PumpConfig
+
+#: every equipment kind there is, one line each
+Equipment = Annotated[
+    AirStationConfig  # urban
+    | ConveyorConfig  # logistics
+    | CompressorConfig  # factory
+    | FanConfig
+    | PumpConfig,
+    Field(discriminator="kind"),
+]

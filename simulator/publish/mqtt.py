@@ -1,0 +1,216 @@
+"""Publisher of guideline v1 over MQTT (or in memory): births, rows, results, events; commands come back.
+
+Answers ``rebirth`` and ``replay`` itself; every other command goes to ``on_command``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Literal
+
+import numpy as np
+
+from core.batch import Batch
+from core.catalog import Catalog
+from core.clock import MS, wall_ns
+from core.command import Command, CommandResult, Event, Status
+from core.config import Duration
+from core.errors import DecodeError
+from core.metrics import Metrics
+from core.ports import OnCommand
+from core.spec import DeviceSpec
+from simulator.publish.link import Link
+from simulator.publish.ring import Ring
+from wire import topics
+from wire.codec_command import decode_command, encode_event, encode_result
+from wire.codec_rows_out import encode_batch
+from wire.mqtt import open_mqtt
+from wire.session import SECOND, Message, MqttConfig, OpenSession, client_id
+
+Connection = Literal["area", "node", "own"]
+_NODE_SUFFIX = "-node"
+_NO_END = 1 << 62
+
+
+class MqttPublisherConfig(MqttConfig):
+    """Settings of the simulator's MQTT side, beside those of :class:`wire.session.MqttConfig`.
+
+    ``connection``: one for each ``area``, for each ``node`` that the devices name, or an ``own`` one for each
+    device (own will, own outages). ``ring``: how long rows are kept for ``replay``, at most ``ring_bytes``.
+    ``backlog``: bytes that may wait for a broker that is away; beyond it the world waits.
+    """
+
+    kind: Literal["mqtt"] = "mqtt"
+    client_id: str = "simulator"
+    expiry: Duration = 60 * SECOND
+    connection: Connection = "area"
+    ring: Duration = 600 * SECOND
+    ring_bytes: int = 256 << 20
+    backlog: int = 64 << 20
+    close_timeout_s: float = 5.0
+
+
+class MqttPublisher:
+    """See :class:`core.ports.Publisher`.
+
+    ``catalog`` gives the streams that batches index. ``sid`` is the start number (drawn from the wall clock if
+    None); rows of batches that carry one keep theirs.
+    """
+
+    def __init__(
+        self,
+        config: MqttPublisherConfig,
+        catalog: Catalog,
+        on_command: OnCommand,
+        *,
+        open_session: OpenSession = open_mqtt,
+        sid: int | None = None,
+        metrics: Metrics | None = None,
+    ) -> None:
+        self.config = config
+        self.catalog = catalog
+        self.sid = sid or 0
+        self.metrics = metrics or Metrics()
+        self.links: dict[str, Link] = {}
+        self._on_command = on_command
+        self._open_session = open_session
+        self._ring = Ring(config.ring, config.ring_bytes)
+        self._link_of: dict[str, Link] = {}
+        self._routes: dict[int, tuple[Link, str, str]] = {}
+
+    async def __aenter__(self) -> MqttPublisher:
+        self.sid = self.sid or wall_ns() // MS
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        for link in self.links.values():
+            await link.close(self.config.close_timeout_s)
+
+    async def announce(self, devices: Sequence[DeviceSpec]) -> None:
+        """Connect for devices and send their births; returns at once, connecting goes on in the background."""
+        groups: dict[str, list[DeviceSpec]] = {}
+        for device in self._with_nodes(devices):
+            groups.setdefault(f"{device.site}/{device.area}/{device.node}", []).append(device)
+        for node, members in groups.items():
+            link = self.links.get(node) or self._open(node)
+            link.add(members)
+            self._link_of.update((device.path, link) for device in members)
+            link.start()
+
+    async def publish(self, batches: Sequence[Batch]) -> None:
+        """Send rows, those of one stream together; waits while a broker is away and the backlog is full."""
+        now = wall_ns()
+        sent_ms = round(now / MS, 3)
+        for batch in batches:
+            if not batch.sid.all():
+                batch = replace(batch, sid=np.where(batch.sid == 0, self.sid, batch.sid))
+            for message in encode_batch(batch, sent_ms):
+                link, path, topic = self._route(message.stream)
+                self._ring.add(now, path, message)
+                link.last[path] = message.last
+                link.queue(topic, message.payload)
+            self.metrics.count("rows_emitted", len(batch))
+        for link in self.links.values():
+            await link.room()
+
+    async def tell(self, notes: Sequence[Event | CommandResult]) -> None:
+        """Send results and events."""
+        for note in notes:
+            if isinstance(note, CommandResult):
+                self._link_of[note.device].queue(topics.of_device(note.device, "result"), encode_result(note))
+            else:
+                self._link_of[note.device].queue(topics.of_device(note.device, "event"), encode_event(note))
+
+    async def flush(self) -> None:
+        """Wait until the broker acknowledged everything."""
+        for link in self.links.values():
+            await link.flush()
+
+    async def settle(self) -> None:
+        """Tell the last row numbers of all streams (while staying online), so that a gap at the end shows."""
+        for link in self.links.values():
+            link.state(online=True, last=True)
+        await self.flush()
+
+    @property
+    def connected(self) -> bool:
+        """Tell whether every connection is up."""
+        return all(link.connected for link in self.links.values())
+
+    # --- inside -------------------------------------------------------------------------------------------
+
+    def _with_nodes(self, devices: Sequence[DeviceSpec]) -> list[DeviceSpec]:
+        """Return the devices with the node that their connection makes them part of."""
+        mode = self.config.connection
+        if mode == "node":
+            return list(devices)
+        if mode == "own":
+            return [replace(device, node=device.device) for device in devices]
+        nodes: dict[tuple[str, str], set[str]] = {}
+        for device in devices:
+            nodes.setdefault((device.site, device.area), set()).add(device.node)
+        shared = {area: names.pop() if len(names) == 1 else area[1] + _NODE_SUFFIX for area, names in nodes.items()}
+        return [replace(device, node=shared[device.site, device.area]) for device in devices]
+
+    def _open(self, node: str) -> Link:
+        link = self.links[node] = Link(
+            node,
+            self.sid,
+            self.config.model_copy(update={"client_id": client_id(self.config.client_id, node)}),
+            self._open_session,
+            self._heard,
+            backlog=self.config.backlog,
+            exact=self.config.connection == "own",
+        )
+        return link
+
+    def _route(self, stream: int) -> tuple[Link, str, str]:
+        route = self._routes.get(stream)
+        if route is None:
+            entry = self.catalog.streams[stream]
+            topic = topics.of_device(entry.device, "data", entry.spec.name)
+            route = self._routes[stream] = (self._link_of[entry.device], entry.path, topic)
+        return route
+
+    def _heard(self, message: Message) -> None:
+        """Take in a command."""
+        try:
+            topic = topics.parse(message.topic)
+            if topic.path not in self._link_of:
+                return  # another client's device in the same area
+            command = decode_command(topic, message.payload)
+        except DecodeError:
+            self.metrics.count("commands_unreadable")
+            return
+        if command.name == "rebirth":
+            link = self._link_of[command.device]
+            link.birth(link.devices[command.device])
+            self._answer(command, "done", "")
+        elif command.name == "replay":
+            self._replay(command)
+        else:
+            self._on_command(command)
+
+    def _replay(self, command: Command) -> None:
+        """Send kept rows again; ``stream`` by name, ``from`` and ``to`` are row numbers, both included."""
+        link = self._link_of[command.device]
+        path = f"{command.device}/{command.args.get('stream', '')}"
+        try:
+            first, last = int(command.args.get("from", 0)), int(command.args.get("to", _NO_END))
+            sid = int(command.args["sid"]) if "sid" in command.args else None
+        except ValueError:
+            self._answer(command, "refused", "from, to and sid are row numbers")
+            return
+        found = self._ring.find(path, first, last, sid)
+        for message in found:
+            link.queue(topics.of_device(command.device, "data", path.rpartition("/")[2]), message.payload)
+        self.metrics.count("messages_replayed", len(found))
+        if found:
+            self._answer(command, "done", f"rows {max(first, found[0].first)} to {min(last, found[-1].last)}")
+        else:
+            self._answer(command, "failed", "these rows are not kept any more")
+
+    def _answer(self, command: Command, status: Status, detail: str) -> None:
+        result = CommandResult(command.id, command.device, status, detail, wall_ns())
+        self._link_of[command.device].queue(topics.of_device(command.device, "result"), encode_result(result))

@@ -1,0 +1,46 @@
+"""The messages a publisher keeps for a while, so that it can send them again."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+from wire.codec_rows_out import Outgoing
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A data message and when it was made (wall ns)."""
+
+    made: int
+    path: str
+    message: Outgoing
+
+
+class Ring:
+    """Messages by stream path, as long as ``span_ns`` and ``max_bytes`` allow; the oldest go first."""
+
+    def __init__(self, span_ns: int, max_bytes: int) -> None:
+        self.span_ns, self.max_bytes = span_ns, max_bytes
+        self.bytes = 0
+        self._all: deque[Kept] = deque()
+        self._streams: dict[str, deque[Kept]] = {}
+
+    def add(self, now: int, path: str, message: Outgoing) -> None:
+        """Keep a message of a stream."""
+        kept = Kept(now, path, message)
+        self._all.append(kept)
+        self._streams.setdefault(path, deque()).append(kept)
+        self.bytes += len(message.payload)
+        while self._all and (self.bytes > self.max_bytes or now - self._all[0].made > self.span_ns):
+            old = self._all.popleft()
+            self._streams[old.path].popleft()
+            self.bytes -= len(old.message.payload)
+
+    def find(self, path: str, first: int, last: int, sid: int | None = None) -> list[Outgoing]:
+        """Return the messages that hold rows ``first`` to ``last`` of a stream (of one start, if given)."""
+        return [
+            kept.message
+            for kept in self._streams.get(path, ())
+            if kept.message.last >= first and kept.message.first <= last and sid in (None, kept.message.sid)
+        ]

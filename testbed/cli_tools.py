@@ -1,0 +1,170 @@
+"""Commands about files: config, guideline, reset, export, history, evaluate."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Optional
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from core.clock import NS, parse_duration
+from core.errors import TestbedError
+
+config = typer.Typer(help="Scenario files: check, schema, plan.", no_args_is_help=True)
+guideline = typer.Typer(help="The minimum platform guideline v1.", no_args_is_help=True)
+DataOption = Annotated[Optional[Path], typer.Option("--data", envvar="IIOT_DATA", help="Folder of real data sets.")]
+DataDir = Annotated[Path, typer.Option("--data-dir", envvar="TESTBED_DATA_DIR", help="Where runs are kept.")]
+DATA_DIR = Path(".testbed")
+
+
+@config.command("check")
+def config_check(files: list[Path], data: DataOption = None) -> None:
+    """Check scenario files and everything they name; one line a file."""
+    from testbed.scenario import read
+
+    console, bad = Console(highlight=False), 0
+    for file in files:
+        try:
+            scenario = read(file, data)
+            _build(scenario)
+            console.print(f"[green]ok[/green] {file}")
+        except TestbedError as error:
+            bad += 1
+            console.print(f"[red]bad[/red] {error}", soft_wrap=True)
+    raise typer.Exit(2 if bad else 0)
+
+
+def _build(scenario: Any) -> None:
+    from simulator.world import World
+
+    World(scenario.world(), scenario.config.start_ns(), scenario.config.seed)
+
+
+@config.command("schema")
+def config_schema() -> None:
+    """Print the JSON Schema of scenario and domain files."""
+    from simulator.domain import DomainConfig
+    from testbed.scenario import ScenarioConfig
+
+    schema = {"scenario": ScenarioConfig.model_json_schema(), "domain": DomainConfig.model_json_schema()}
+    sys.stdout.write(json.dumps(schema, indent=1, ensure_ascii=False) + "\n")
+
+
+@config.command("plan")
+def config_plan(file: Path, data: DataOption = None, as_json: Annotated[bool, typer.Option("--json")] = False) -> None:
+    """Show devices, channels, rates and bytes a day before anything starts."""
+    from testbed.plan import plan
+    from testbed.scenario import read
+
+    result = plan(read(file, data))
+    if as_json:
+        sys.stdout.write(json.dumps(result) + "\n")
+        return
+    table = Table(title=str(file))
+    for column in ("", "devices", "channels", "rows/s", "values/s"):
+        table.add_column(column, justify="left" if not column else "right")
+    for group in ("domains", "protocols"):
+        for name, total in result[group].items():
+            cells = (
+                total["devices"],
+                total["channels"],
+                round(total["rows_per_s"], 1),
+                round(total["values_per_s"], 1),
+            )
+            table.add_row(name, *(f"{cell:,}" for cell in cells))
+        table.add_section()
+    Console().print(table)
+    Console().print(
+        f"at this speed about {result['wire_bytes_per_day'] / 1e9:.2f} GB/day on the wire, "
+        f"{result['stored_bytes_per_day'] / 1e9:.2f} GB/day stored; history: {result['history_values']:,} values"
+    )
+
+
+@guideline.command("schema")
+def guideline_schema() -> None:
+    """Print the JSON Schema of guideline v1."""
+    from wire.guideline import schema
+
+    sys.stdout.write(json.dumps(schema(), indent=1, ensure_ascii=False) + "\n")
+
+
+@guideline.command("check")
+def guideline_check(
+    topic: str,
+    payload: Annotated[Optional[Path], typer.Argument(help="File with the payload; none: standard input.")] = None,
+) -> None:
+    """Check one message against guideline v1: what is wrong, a line each."""
+    from wire.guideline import check
+
+    data = payload.read_bytes() if payload else sys.stdin.buffer.read()
+    faults = check(topic, data)
+    for fault in faults:
+        sys.stdout.write(f"{fault}\n")
+    if not faults:
+        sys.stdout.write("conforms to guideline v1\n")
+    raise typer.Exit(2 if faults else 0)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands that stand at the top level."""
+    app.command()(reset)
+    app.command()(export)
+    app.command()(history)
+
+
+def reset(
+    data_dir: DataDir = DATA_DIR, yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False
+) -> None:
+    """Delete all runs below the data folder."""
+    from testbed.runfolder import runs
+
+    found = runs(data_dir)
+    if not found:
+        sys.stdout.write(f"nothing to reset at {data_dir}\n")
+        return
+    if not yes:
+        typer.confirm(f"delete {len(found)} runs at {data_dir / 'runs'}?", abort=True)
+    shutil.rmtree(data_dir / "runs")
+    sys.stdout.write(f"{len(found)} runs deleted\n")
+
+
+def export(
+    out: Annotated[Path, typer.Argument(help="Folder to write Parquet (or CSV) files into.")],
+    data_dir: DataDir = DATA_DIR,
+    csv: Annotated[bool, typer.Option("--csv", help="CSV instead of Parquet.")] = False,
+) -> None:
+    """Write what the latest run stored, one file a layout."""
+    from testbed.export import export_run
+    from testbed.runfolder import latest
+
+    for path, rows in export_run(latest(data_dir), out, csv):
+        sys.stdout.write(f"{path}: {rows:,} rows\n")
+
+
+def history(
+    scenario: Path,
+    out: Annotated[Path, typer.Option("--out", help="Folder to write into.")],
+    days: Annotated[float, typer.Option(help="Simulated days.")] = 30.0,
+    every: Annotated[str, typer.Option(help="Sampling interval.")] = "60s",
+    data: DataOption = None,
+) -> None:
+    """Simulate at full speed into Parquet (telemetry, events; truth in a folder of its own)."""
+    from rich.progress import Progress
+
+    from simulator.history import history_sampling, write_history
+    from simulator.world import World
+    from testbed.scenario import read
+
+    spec = read(scenario, data)
+    settings = spec.world().model_copy(update={"history": round(days * 86_400) * NS})
+    sampling = history_sampling(parse_duration(every), spec.config.history.fast_every)
+    world = World(settings, spec.config.start_ns(), spec.config.seed, sampling)
+    with Progress(console=Console(stderr=True)) as bar:
+        task = bar.add_task("history", total=1.0)
+        write_history(world, out, out / "truth", lambda done: bar.update(task, completed=done))
+    sys.stdout.write(f"{days:g} days at {parse_duration(every) / NS:g} s in {out}\n")

@@ -1,0 +1,172 @@
+"""The simulator's process: world, pacer, publishers, inbox."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from core.clock import NS
+from core.metrics import Metrics
+from core.ports import Publisher
+from core.spec import Protocol
+from simulator.commandlog import read_log
+from simulator.inbox import Inbox
+from simulator.pacer import Pace, Pacer
+from simulator.publish.late import LatePublisher
+from simulator.world import World
+from testbed.control import Control, run_role
+from testbed.runfolder import Manifest, RunFolder
+from testbed.scenario import Scenario, read
+
+QUANTUM = 50_000_000
+ROLE = "simulator"
+
+
+def build(scenario: Scenario, manifest: Manifest) -> World:
+    """Return the live world at simulated time 0: the events of the history have run, nothing is rendered."""
+    world = World(scenario.world(), manifest.start, manifest.seed)
+    world.sid = int.from_bytes(os.urandom(6), "little") | 1
+    world.fast_forward(0)
+    world.notes()  # of the history: the history's process tells them
+    return world
+
+
+async def run(folder: RunFolder, control: Control) -> None:
+    """Run the live world until told to stop."""
+    manifest = folder.manifest()
+    scenario = read(Path(manifest.scenario), Path(manifest.data) if manifest.data else None)
+    world = build(scenario, manifest)
+    metrics = Metrics()
+    inbox = Inbox()
+    async with AsyncExitStack() as stack:
+        publishers = await _publishers(stack, world, manifest, inbox)
+        pacer = _pacer(world, publishers, scenario, manifest, folder, inbox, metrics)
+        producing = asyncio.create_task(pacer.run(), name="pacer")
+        reporting = asyncio.create_task(_report(pacer, metrics, folder, control), name="report")
+        try:
+            control.say("ready", devices=len(world.devices))
+            await _serve(pacer, producing, control, metrics)
+        finally:
+            for task in (producing, reporting):
+                task.cancel()
+            await asyncio.gather(producing, reporting, return_exceptions=True)
+            world.close_truth().write(folder.truth / "live")
+
+
+async def _serve(pacer: Pacer, producing: asyncio.Task[None], control: Control, metrics: Metrics) -> None:
+    """Follow orders; a world that has come to its end says so and goes on answering ``replay``."""
+    order = asyncio.create_task(control.next(), name="order")
+    await asyncio.wait({producing, order}, return_when=asyncio.FIRST_COMPLETED)
+    if producing.done():
+        producing.result()
+        control.say("finished", text="the scenario has come to its end")
+    while True:
+        what = await order
+        pacer.drain()
+        if what == "stop":
+            return
+        await producing
+        control.say("drained", **status(pacer, metrics), **final(pacer))
+        order = asyncio.create_task(control.next(), name="order")
+
+
+async def _publishers(
+    stack: AsyncExitStack, world: World, manifest: Manifest, inbox: Inbox
+) -> dict[Protocol, Publisher]:
+    """Open a publisher for every protocol that a device speaks."""
+    spoken = {protocol for device in world.devices for protocol in device.protocols}
+    found: dict[Protocol, Publisher] = {}
+
+    def on_command(command: Any) -> None:
+        inbox.put(command)
+
+    if "mqtt" in spoken:
+        from simulator.publish.mqtt import MqttPublisher, MqttPublisherConfig
+
+        config = MqttPublisherConfig(url=manifest.mqtt)
+        found["mqtt"] = await stack.enter_async_context(MqttPublisher(config, world.catalog, on_command, sid=world.sid))
+    if "opcua" in spoken:
+        from simulator.publish.opcua import OpcuaPublisher, OpcuaPublisherConfig
+
+        clock = manifest.clock
+
+        def now() -> int:
+            return clock.now() or world.start + world.now
+
+        place = urlsplit(manifest.opcua)
+        server = OpcuaPublisherConfig(host=place.hostname or "127.0.0.1", port=place.port or 4840)
+        inner = OpcuaPublisher(server, world.catalog, on_command, now)
+        found["opcua"] = await stack.enter_async_context(LatePublisher(inner))
+    return found
+
+
+def _pacer(
+    world: World,
+    publishers: dict[Protocol, Publisher],
+    scenario: Scenario,
+    manifest: Manifest,
+    folder: RunFolder,
+    inbox: Inbox,
+    metrics: Metrics,
+) -> Pacer:
+    options = _options(folder)
+    replayed = options.get("replay_commands")
+    pace = Pace(
+        speed=manifest.speed,
+        quantum=options.get("quantum_ns") or scenario.config.quantum or _quantum(manifest.speed),
+        until=scenario.config.end or None,
+        anchor=manifest.anchor,
+    )
+    return Pacer(
+        world,
+        publishers,
+        pace,
+        inbox=inbox,
+        metrics=metrics,
+        command_log=folder.commands,
+        event_log=folder.events,
+        replay_commands=read_log(Path(replayed)) if replayed else (),
+        row_hash=bool(options.get("keep_hash", True)),
+    )
+
+
+def _quantum(speed: float) -> int:
+    """Return the quantum in simulated ns: 50 ms of wall time, or a minute as fast as possible."""
+    return round(QUANTUM * speed) if speed else 60 * NS
+
+
+def _options(folder: RunFolder) -> dict[str, Any]:
+    file = folder.root / "options.json"
+    return dict(json.loads(file.read_text(encoding="utf-8"))) if file.exists() else {}
+
+
+def status(pacer: Pacer, metrics: Metrics) -> dict[str, Any]:
+    """Return figures for the status file, the page and the report."""
+    return {"emitted_rows": pacer.counts.rows, **pacer.status(), "latency_ms": metrics.latency_ms()}
+
+
+def final(pacer: Pacer) -> dict[str, Any]:
+    """Return what only the end knows."""
+    return {
+        "emitted": pacer.emitted_by_stream(),
+        "row_hash": pacer.rows.hexdigest() if pacer.rows else "",
+        "event_hash": pacer.events.hexdigest(),
+    }
+
+
+async def _report(pacer: Pacer, metrics: Metrics, folder: RunFolder, control: Control) -> None:
+    while True:
+        await asyncio.sleep(1.0)
+        figures = status(pacer, metrics)
+        folder.write_status(ROLE, figures)
+        control.say("status", **figures)
+
+
+if __name__ == "__main__":
+    run_role(lambda control: run(RunFolder(Path(sys.argv[1])), control))

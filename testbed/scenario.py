@@ -1,0 +1,153 @@
+"""Scenario files: what happens. Domains say what is modelled, deploy files where it runs."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field
+
+from analytics.config import AnalyticsConfig
+from core.clock import NS, wall_ns
+from core.config import Config, Duration, Label, load, parse, read_yaml
+from core.errors import ConfigError
+from gateway.kinds import GatewayConfig
+from simulator.domain import DomainConfig
+from simulator.faults import FaultConfig
+from simulator.world import WorldConfig
+
+LEAD_NS = 2 * NS
+
+
+def _speed(value: object) -> object:
+    return 0.0 if value == "max" else value
+
+
+def _start(value: object) -> object:
+    if isinstance(value, datetime):  # YAML reads an unquoted ISO 8601 time as a datetime
+        value = value.isoformat()
+    return value
+
+
+#: simulated seconds a wall second; ``max`` (stored as 0) does not pace at all
+Speed = Annotated[float, BeforeValidator(_speed), Field(ge=0, le=100_000)]
+
+
+class HistoryConfig(Config):
+    """The span before the start that is simulated fast, stored, and learnt from."""
+
+    days: float = Field(30.0, ge=0, le=3650)
+    every: Duration = 60 * NS
+    fast_every: Duration = 600 * NS
+    policy: Literal["run_to_failure"] = "run_to_failure"
+
+
+class ScenarioConfig(Config):
+    """A scenario file. ``domains`` and ``deploy`` are paths relative to the file."""
+
+    name: Label
+    description: Label | None = None
+    start: Annotated[str, BeforeValidator(_start)] = "now"
+    seed: int = Field(1, ge=0, lt=2**63)
+    speed: Speed = 1.0
+    end: Duration | None = None
+    quantum: Duration | None = None
+    domains: tuple[str, ...] = Field(min_length=1)
+    deploy: str | None = None
+    history: HistoryConfig = HistoryConfig()
+    faults: tuple[FaultConfig, ...] = ()
+    gateway: GatewayConfig | None = None
+    analytics: AnalyticsConfig = AnalyticsConfig()
+
+    def start_ns(self) -> int:
+        """Resolve ``start`` to ns UTC; ``now`` lies a moment ahead, so that the world is built by then."""
+        if self.start == "now":
+            return (wall_ns() + LEAD_NS) // 1_000_000 * 1_000_000
+        moment = datetime.fromisoformat(self.start)
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=UTC)
+        return round(moment.timestamp()) * NS + moment.microsecond * 1000
+
+
+class Scenario:
+    """A scenario file with the files it names."""
+
+    def __init__(self, path: Path, config: ScenarioConfig, domains: tuple[DomainConfig, ...], gateway: GatewayConfig):
+        self.path, self.config, self.domains, self.gateway = path, config, domains, gateway
+
+    @property
+    def key(self) -> str:
+        """Short name: the file's stem."""
+        return self.path.stem
+
+    def world(self) -> WorldConfig:
+        """Return what the simulator builds."""
+        return WorldConfig.model_validate(
+            # as text: a bare number would be read as seconds
+            {"domains": self.domains, "faults": self.config.faults, "history": f"{self.config.history.days}d"}
+        )
+
+    @cached_property
+    def digest(self) -> str:
+        """BLAKE2 digest of the whole configuration."""
+        parts = [
+            self.config.model_dump_json(),
+            *(d.model_dump_json() for d in self.domains),
+            self.gateway.model_dump_json(),
+        ]
+        return hashlib.blake2b("\n".join(parts).encode(), digest_size=16).hexdigest()
+
+
+def read(path: Path, data: Path | None = None) -> Scenario:
+    """Read a scenario and the files it names; raises ConfigError with ``file:yaml.path``.
+
+    ``data`` replaces ``${data}`` in domain and analytics paths (real data sets lie outside the repository).
+    """
+    raw = _fill(read_yaml(path), data, str(path))
+    config = parse(raw, ScenarioConfig, str(path))
+    if config.start != "now":
+        try:
+            datetime.fromisoformat(config.start)
+        except ValueError as error:
+            raise ConfigError(
+                f"{path}:start", f"not a time: {config.start!r}", "write now or 2026-03-02T08:00:00Z"
+            ) from error
+    domains = tuple(_domain(path, name, data) for name in config.domains)
+    gateway = config.gateway or GatewayConfig()
+    if config.deploy:
+        gateway = load(_beside(path, config.deploy), DeployConfig).gateway
+    return Scenario(path, config, domains, gateway)
+
+
+class DeployConfig(Config):
+    """A deploy file: where the parts run."""
+
+    gateway: GatewayConfig = GatewayConfig()
+
+
+def _domain(path: Path, name: str, data: Path | None) -> DomainConfig:
+    file = _beside(path, name)
+    return parse(_fill(read_yaml(file), data, str(file)), DomainConfig, str(file))
+
+
+def _beside(path: Path, name: str) -> Path:
+    return (path.parent / name).resolve() if not Path(name).is_absolute() else Path(name)
+
+
+def _fill(value: Any, data: Path | None, where: str) -> Any:
+    """Replace ``${data}`` in every text of a YAML value."""
+    if isinstance(value, dict):
+        return {
+            key: _fill(item, data, f"{where}:{key}" if ":" not in where else f"{where}.{key}")
+            for key, item in value.items()
+        }
+    if isinstance(value, list):
+        return [_fill(item, data, where) for item in value]
+    if isinstance(value, str) and "${data}" in value:
+        if data is None:
+            raise ConfigError(where, "needs a data folder", "give it with --data DIR or in the file")
+        return value.replace("${data}", str(data))
+    return value

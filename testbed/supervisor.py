@@ -1,0 +1,127 @@
+"""Runs the roles of one testbed on this machine: starts, watches, restarts, drains and ends them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+
+from core.clock import NS, mono_ns
+from core.errors import TestbedError
+from testbed.children import Child
+from testbed.runfolder import RunFolder
+
+Told = Callable[[str, dict[str, object]], None]
+#: roles whose state survives on disk, so that a killed one is started again
+RESTARTABLE = ("gateway", "platform")
+#: roles that end by themselves when their work is done
+FINITE = ("history",)
+MAX_RESTARTS = 20
+DRAIN_S = 30.0
+
+
+class Supervisor:
+    """Children of one run.
+
+    Parameters
+    ----------
+    run
+        The run's folder with its manifest written.
+    roles
+        Which roles to start, in this order.
+    told
+        Called with (role, message) for what people should hear: ``told``, ``ready``, ``error``, ``restarted``.
+    package
+        Where the roles' modules are.
+    """
+
+    def __init__(self, run: RunFolder, roles: tuple[str, ...], told: Told, package: str = "testbed.roles") -> None:
+        self._run = run
+        self._told = told
+        self.children = {role: Child(role, run.root, self._hear, package) for role in roles}
+        self.statuses: dict[str, dict[str, object]] = {}
+        self.restarts = 0
+        self._watchers: list[asyncio.Task[None]] = []
+        self._ending = False
+        self.finished = asyncio.Event()
+        self.failed = ""
+
+    async def start(self) -> None:
+        """Start every child and watch it."""
+        await asyncio.gather(*(child.start() for child in self.children.values()))
+        self._watchers = [asyncio.create_task(self._watch(c), name=f"watch {c.role}") for c in self.children.values()]
+        self._write_pids()
+
+    async def ready(self, seconds: float = 120.0) -> None:
+        """Wait until every role has said that it is ready; raises TestbedError naming the one that has not."""
+        deadline = mono_ns() + seconds * NS
+        for child in self.children.values():
+            while not await child.said("ready", 1.0):
+                if self.failed:
+                    raise TestbedError(self.failed)
+                if mono_ns() > deadline:
+                    raise TestbedError(f"{child.role} is not ready after {seconds:.0f} s; see logs/{child.role}.log")
+
+    async def drain(self) -> None:
+        """Stop production and carry every row to its end, room by room along the loop."""
+        for role in ("simulator", "gateway", "platform"):
+            child = self.children.get(role)
+            if child is None or child.code is not None:
+                continue
+            child.order("drain")
+            if not await child.said("drained", DRAIN_S):
+                self._told(role, {"is": "error", "text": f"{role} did not drain in {DRAIN_S:.0f} s"})
+
+    async def stop(self) -> None:
+        """Order everyone to stop; whoever does not is killed."""
+        self._ending = True
+        await asyncio.gather(*(child.stop() for child in self.children.values()))
+        await self._end_watchers()
+
+    def kill(self) -> None:
+        """End everything now (second Ctrl-C)."""
+        self._ending = True
+        for child in self.children.values():
+            child.kill()
+
+    async def _end_watchers(self) -> None:
+        for task in self._watchers:
+            task.cancel()
+        await asyncio.gather(*self._watchers, return_exceptions=True)
+
+    async def _watch(self, child: Child) -> None:
+        while True:
+            code = await child.ended()
+            if self._ending or (child.role in FINITE and code == 0):
+                return
+            refused = code == 2  # the role said why in its own words; starting it again would not help
+            if refused or child.role not in RESTARTABLE or self.restarts >= MAX_RESTARTS:
+                self.failed = (
+                    self.failed or f"{child.role} ended with code {code}; see {self._run.logs}/{child.role}.log"
+                )
+                self.finished.set()
+                return
+            self.restarts += 1
+            young = mono_ns() - child.started_ns < 5 * NS
+            await asyncio.sleep(1.0 if young else 0.1)
+            if self._ending:
+                return
+            await child.start()
+            self._write_pids()
+            self._told(child.role, {"is": "restarted", "text": f"{child.role} ended with code {code}, started again"})
+
+    def _hear(self, role: str, message: dict[str, object]) -> None:
+        what = message.get("is")
+        if what in ("status", "drained"):
+            self.statuses[role] = {**self.statuses.get(role, {}), **message}
+        elif what == "finished":
+            self.finished.set()
+        elif what == "error":
+            self.failed = f"{role}: {message.get('text')}"
+        if what in ("told", "ready", "error", "finished"):
+            self._told(role, message)
+
+    def _write_pids(self) -> None:
+        pids: dict[str, object] = {role: child.pid for role, child in self.children.items()}
+        with suppress(OSError):
+            self._run.write_status("supervisor", {"pids": pids, "restarts": self.restarts})

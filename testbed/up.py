@@ -1,0 +1,183 @@
+"""``testbed up``: the whole loop on this machine, from scenario file to run report."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from core.clock import NS, mono_ns, wall_ns
+from core.errors import TestbedError
+from testbed import report
+from testbed.runfolder import Manifest, RunFolder, new_run
+from testbed.scenario import Scenario
+from testbed.supervisor import Supervisor
+from wire.broker import Broker
+from wire.broker_config import BrokerConfig
+
+Told = Callable[[str, dict[str, object]], None]
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command line decides about a run. ``seconds`` is wall time of the live run."""
+
+    data_dir: Path
+    seconds: float | None = None
+    speed: float | None = None
+    start: int | None = None
+    seed: int | None = None
+    portal: bool = True
+    port: int = 8080
+    broker: str = "auto"
+    data: Path | None = None
+    replay_commands: Path | None = None
+    quantum_ns: int | None = None
+    keep_hash: bool = True
+
+
+def free_port() -> int:
+    """Return a free TCP port on loopback."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def launched_ns() -> int:
+    """Return when this process started (ns UTC), so that first_row_s includes our own imports."""
+    return int(psutil.Process(os.getpid()).create_time() * NS)
+
+
+def manifest_of(scenario: Scenario, options: Options, mqtt: str) -> Manifest:
+    """Resolve everything that must be known before the roles start."""
+    config = scenario.config
+    start = options.start if options.start is not None else config.start_ns()
+    live_now = config.start == "now" and options.start is None
+    return Manifest(
+        scenario=str(scenario.path),
+        name={"ko": config.name.ko, "en": config.name.en},
+        digest=scenario.digest,
+        start=start,
+        anchor=start if live_now else wall_ns() + 2 * NS,
+        launched=launched_ns(),
+        seed=config.seed if options.seed is None else options.seed,
+        speed=config.speed if options.speed is None else options.speed,
+        mqtt=mqtt,
+        opcua=f"opc.tcp://127.0.0.1:{free_port()}/testbed",
+        portal=f"http://127.0.0.1:{options.port}" if options.portal else "",
+        data=str(options.data or ""),
+        versions=_versions(),
+    )
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for name in ("iiot-testbed", "numpy", "simpy", "scikit-learn", "paho-mqtt", "asyncua", "duckdb"):
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
+
+
+def _broker(text: str) -> BrokerConfig:
+    """Return the broker to use: a kind, or somebody else's by URL."""
+    if "://" in text:
+        return BrokerConfig(url=text)
+    return BrokerConfig.model_validate({"kind": text})
+
+
+class Up:
+    """One run. ``told`` hears the story line by line."""
+
+    def __init__(self, scenario: Scenario, options: Options, told: Told) -> None:
+        self.scenario, self.options, self._told = scenario, options, told
+        self._stop = asyncio.Event()
+        self._supervisor: Supervisor | None = None
+        self.run_folder: RunFolder | None = None
+
+    async def run(self) -> dict[str, Any]:
+        """Run to the end and return the report."""
+        run = self.run_folder = new_run(self.options.data_dir, self.scenario.key)
+        async with Broker(_broker(self.options.broker), run.broker) as broker:
+            run.write_manifest(manifest_of(self.scenario, self.options, broker.url))
+            self._write_options(run)
+            supervisor = self._supervisor = Supervisor(run, self._roles(), self._told)
+            with self._signals():
+                try:
+                    await supervisor.start()
+                    wall_s = await self._live(supervisor)
+                    await supervisor.drain()
+                finally:
+                    await supervisor.stop()
+            if supervisor.failed:
+                raise TestbedError(supervisor.failed)
+        result = report.build(run.manifest(), supervisor.statuses, wall_s, supervisor.restarts)
+        run.report.write_text(json.dumps(result, indent=1, ensure_ascii=False), encoding="utf-8")
+        return result
+
+    def _roles(self) -> tuple[str, ...]:
+        history = ("history",) if self.scenario.config.history.days > 0 else ()
+        return ("simulator", "gateway", "platform", *history)
+
+    def _write_options(self, run: RunFolder) -> None:
+        options = {
+            "replay_commands": str(self.options.replay_commands or ""),
+            "quantum_ns": self.options.quantum_ns,
+            "keep_hash": self.options.keep_hash,
+        }
+        (run.root / "options.json").write_text(json.dumps(options), encoding="utf-8")
+
+    async def _live(self, supervisor: Supervisor) -> float:
+        """Wait for readiness, then for the end of the time, Ctrl-C, or a role that is through."""
+        enders = [asyncio.create_task(self._stop.wait()), asyncio.create_task(supervisor.finished.wait())]
+        getting_ready = asyncio.create_task(supervisor.ready())
+        try:
+            await asyncio.wait({getting_ready, *enders}, return_when=asyncio.FIRST_COMPLETED)
+            if getting_ready.done():
+                getting_ready.result()
+            began = mono_ns()
+            await asyncio.wait(enders, timeout=self.options.seconds, return_when=asyncio.FIRST_COMPLETED)
+            return (mono_ns() - began) / NS
+        finally:
+            for task in (getting_ready, *enders):
+                task.cancel()
+            await asyncio.gather(getting_ready, *enders, return_exceptions=True)
+
+    def _signals(self) -> _Signals:
+        return _Signals(self._interrupted)
+
+    def _interrupted(self) -> None:
+        if self._stop.is_set():
+            if self._supervisor:
+                self._supervisor.kill()
+            os._exit(130)  # the broker and every child end when their standard input closes
+        self._stop.set()
+        self._told("testbed", {"is": "told", "text": "stopping: carrying every row home (Ctrl-C again ends at once)"})
+
+
+class _Signals:
+    """Hand Ctrl-C and SIGTERM to one function while a run lasts."""
+
+    def __init__(self, handler: Callable[[], None]) -> None:
+        self._handler = handler
+        self._old: dict[int, Any] = {}
+
+    def __enter__(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._old[number] = signal.getsignal(number)
+            # signal.signal works on every platform; the loop is woken by asyncio's wakeup descriptor
+            signal.signal(number, lambda *_: loop.call_soon_threadsafe(self._handler))
+
+    def __exit__(self, *_: object) -> None:
+        for number, old in self._old.items():
+            signal.signal(number, old)

@@ -1,0 +1,16 @@
+"""The one place that tames asyncua's loggers.
+
+The library reports every lost peer with a stack trace and every browse at INFO. What matters reaches our
+callers as NotConnected or as a counter; the rest only hides it.
+"""
+
+from __future__ import annotations
+
+import logging
+
+
+def quieten() -> None:
+    """Silence asyncua below CRITICAL, unless someone asked for more by setting its level beforehand."""
+    logger = logging.getLogger("asyncua")
+    if logger.level == logging.NOTSET:
+        logger.setLevel(logging.CRITICAL)
