@@ -8,12 +8,14 @@ from pydantic import Field
 
 from simulator.equipment.air_station import AirStationConfig
 from simulator.equipment.conveyor import ConveyorConfig
+from simulator.equipment.crossing import CrossingConfig
 from simulator.equipment.pump import PumpConfig
 
 #: every equipment kind there is, one line each
 Equipment = Annotated[
     AirStationConfig  # urban
     | ConveyorConfig  # logistics
+    | CrossingConfig  # urban
     | PumpConfig,  # factory
     Field(discriminator="kind"),
 ]
