@@ -91,7 +91,7 @@ def _batches(folder: Path, theirs: Catalog, number: NDArray[np.int32]) -> Iterat
         for path in sorted(sub.glob("*.parquet")):
             with pq.ParquetFile(path) as file:
                 layout = theirs.layout(_layout_name(file.schema_arrow, sub.name))
-                for group in range(min(file.num_row_groups, groups or file.num_row_groups)):
+                for group in range(file.num_row_groups):
                     batch = from_table(file.read_row_group(group), layout)
                     yield _renumbered(batch, number, layout)
 
