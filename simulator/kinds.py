@@ -11,6 +11,7 @@ from simulator.equipment.compressor import CompressorConfig
 from simulator.equipment.conveyor import ConveyorConfig
 from simulator.equipment.fan import FanConfig
 from simulator.equipment.pump import PumpConfig
+from simulator.equipment.replay import ReplayConfig
 
 #: every equipment kind there is, one line each
 Equipment = Annotated[
@@ -18,6 +19,7 @@ Equipment = Annotated[
     | ConveyorConfig  # logistics
     | CompressorConfig  # factory
     | FanConfig
-    | PumpConfig,
+    | PumpConfig
+    | ReplayConfig,  # anything recorded
     Field(discriminator="kind"),
 ]

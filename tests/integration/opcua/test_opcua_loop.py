@@ -181,9 +181,7 @@ async def test_without_history_a_gap_is_reported_with_its_range(rig):
         async def publish(step: int) -> None:
             now = t + step * 100 * MS
             times = [now + i * MS for i in range(100)]
-            await r.publisher.publish(
-                [rows(r.catalog, main, [now]), rows(r.catalog, wave, times, seq=100 * step)]
-            )
+            await r.publisher.publish([rows(r.catalog, main, [now]), rows(r.catalog, wave, times, seq=100 * step)])
 
         await publish(0)
         await r.until(lambda: r.count() >= 101)
