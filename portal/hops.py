@@ -14,6 +14,7 @@ from portal.rates import RateMeter
 HOPS = ("sensor", "network", "gateway", "store", "analysis", "feedback")
 ROLE_OF = {"sensor": "simulator", "gateway": "gateway", "store": "platform", "analysis": "platform"}
 PLAIN = frozenset({"rows", "latency", "latency_ms", "counts"})
+SUMMED = frozenset({"emitted", "received", "stored"})
 WIDEST = 40
 EMITTED = ("emitted_rows", "emitted", "rows")
 RECEIVED = ("received", "received_rows")
@@ -25,11 +26,16 @@ def flatten(values: Mapping[str, Any]) -> Flat:
     """Return the finite numbers of a status.
 
     Numbers one level down get their group's name (``buffer.bytes`` -> ``buffer_bytes``), those of ``PLAIN``
-    groups keep their own; a number of the same name at the top wins. Wider or deeper groups are left out.
+    groups keep their own; a number of the same name at the top wins. Wider or deeper groups are left out, but
+    counts by stream (``SUMMED``) are added up.
     """
     out: Flat = {str(name): value for name, value in values.items() if _is_number(value)}
     for group, inner in values.items():
-        if isinstance(inner, Mapping) and len(inner) <= WIDEST:
+        if not isinstance(inner, Mapping):
+            continue
+        if group in SUMMED:
+            out.setdefault(group, sum(n for n in inner.values() if _is_number(n)))
+        elif len(inner) <= WIDEST:
             for name, value in inner.items():
                 if _is_number(value):
                     out.setdefault(str(name) if group in PLAIN else f"{group}_{name}", value)
@@ -74,20 +80,29 @@ class Loop:
         return told if told is not None else next((flat[name] for flat in self.status.values() if name in flat), None)
 
     def rows(self) -> dict[str, float | None]:
-        """Return the account of rows; ``under_way`` is emitted minus stored, not yet a loss."""
-        emitted = self.value("simulator", *EMITTED)
-        stored = self.value("platform", *STORED)
-        behind = None if emitted is None or stored is None else max(0.0, emitted - stored)
+        """Return the account of rows.
+
+        ``under_way`` is emitted and not yet stored, not yet a loss; ``duplicated`` rows are stored twice,
+        ``redelivered`` rows arrived twice and are kept once.
+        """
         return {
-            "emitted": emitted,
+            "emitted": self.value("simulator", *EMITTED),
             "received": self.value("gateway", *RECEIVED),
-            "stored": stored,
-            "under_way": behind,
+            "stored": self.value("platform", *STORED),
+            "under_way": self._under_way(),
             "lost": self.first("lost"),
-            "duplicated": self.first("duplicated"),
+            "duplicated": self.value("platform", "duplicated"),
+            "redelivered": self.value("gateway", "duplicated"),
             "reordered": self.first("reordered"),
             "rejected": self.first("rejected"),
         }
+
+    def _under_way(self) -> float | None:
+        sent, kept = self.raw.get("simulator", {}).get("emitted"), self.raw.get("platform", {}).get("stored")
+        if isinstance(sent, Mapping) and isinstance(kept, Mapping):
+            return float(sum(max(0, count - kept.get(path, 0)) for path, count in sent.items()))
+        emitted, stored = self.value("simulator", *EMITTED), self.value("platform", *STORED)
+        return None if emitted is None or stored is None else max(0.0, emitted - stored)
 
     def latency(self) -> dict[str, float | None]:
         """Return the latencies of the run report in ms."""

@@ -19,7 +19,7 @@ from portal.render import encode
 TICK_S = 0.5
 KEEP_TICKS = 8
 CASES = 30
-CATALOG_EVERY = 4  # ticks between two sendings of a growing catalog
+CATALOG_EVERY = 2  # ticks between two sendings of a growing catalog
 
 
 class Pulse:

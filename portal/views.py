@@ -9,7 +9,6 @@ import numpy as np
 from core import quality
 from core.clock import MS, NS, mono_ns
 from core.command import Command
-from core.ports import Note
 from core.spec import DeviceSpec, LayoutSpec
 from portal import render
 from portal.live import LiveState
@@ -131,11 +130,6 @@ def recent(live: LiveState, device: DeviceSpec) -> list[dict[str, Any]]:
         columns = {c.name: render.numbers(x[:, j]) for j, c in enumerate(board.layout.channels)}
         out.append({"stream": spec.name, "t": (t // MS).tolist(), "values": columns})
     return out
-
-
-def notes(live: LiveState, kind: type[Note], device: str, limit: int) -> list[dict[str, Any]]:
-    """Return the latest notes of a kind, newest first."""
-    return [render.note_fields(n) for n in live.recent_notes(kind, device, limit)]
 
 
 def commands(live: LiveState, device: str, limit: int) -> list[dict[str, Any]]:

@@ -84,6 +84,7 @@ class Fleet:
         self.longitude = np.array([s.position.lon if s.position else np.nan for s in specs])
         self._root = root
         self._epoch = epoch
+        self.begin = epoch  # first instant that is ever rendered
         self._slow: dict[tuple[str, float], SlowNoise] = {}
         self._keys: dict[tuple[str, ...], Ints] = {}
         self._numbers: dict[str, Floats] = {}
@@ -98,7 +99,7 @@ class Fleet:
     def slow(self, name: str, tau_s: float) -> SlowNoise:
         """Return the devices' slow process of a name."""
         if (name, tau_s) not in self._slow:
-            self._slow[name, tau_s] = slow_noise(self.keys("slow", name), tau_s, self._epoch)
+            self._slow[name, tau_s] = slow_noise(self.keys("slow", name), tau_s, self._epoch, self.begin)
         return self._slow[name, tau_s]
 
     def trait(self, name: str) -> Floats:

@@ -128,7 +128,7 @@ class View:
         return self._fleet.longitude[self._members][None]
 
 
-def slow_noise(keys: Ints, tau_s: float, epoch: int) -> SlowNoise:
+def slow_noise(keys: Ints, tau_s: float, epoch: int, begin: int) -> SlowNoise:
     """Return a slow process with four knots a correlation time."""
     tau = max(4, round(tau_s * 1e9))
-    return SlowNoise(keys, tau, tau // 4, epoch)
+    return SlowNoise(keys, tau, tau // 4, epoch, begin)

@@ -120,6 +120,8 @@ class World:
         while self.now < t:
             self.advance(min(t, self.now + DAY))
             self._commit(self.now)
+        for fleet in self.fleets.values():
+            fleet.begin = t
         for sampler in self._samplers:
             sampler.skip(t)
 

@@ -52,14 +52,15 @@ class MqttSession:
         self._window = config.window
         self._unacked: dict[int, tuple[str, bytes, bool]] = {}
         self._inbox: deque[Message] = deque()
-        self._held = 0
+        self._order: deque[int] = deque()  # handles read and not acknowledged to the broker
+        self._done: set[int] = set()
         self._subscriptions: dict[int, asyncio.Future[list[ReasonCode]]] = {}
         self._connecting: asyncio.Future[bool] | None = None
         self._came = asyncio.Event()
         self._sent = asyncio.Event()
         self._room = threading.Event()
         self._wake_asked = False
-        self._done: deque[tuple[int, int]] = deque()
+        self._puback: deque[tuple[int, int]] = deque()
         self._paused = False
         self._heard = 0
         self._beat = 0
@@ -85,7 +86,9 @@ class MqttSession:
         self._loop = asyncio.get_running_loop()
         self._epoch += 1
         self._inbox.clear()
-        self._held, self._lost, self._paused = 0, "", False
+        self._order.clear()
+        self._done.clear()
+        self._lost, self._paused = "", False
         self._came.clear()
         self._room.set()
         waiting = self._connecting = self._loop.create_future()
@@ -292,19 +295,25 @@ class MqttSession:
         out: list[Message] = []
         while inbox and len(out) < _READ:
             out.append(inbox.popleft())
-        self._held += sum(1 for message in out if message.handle)
+        self._order.extend(message.handle for message in out if message.handle and message.epoch == self._epoch)
         if len(inbox) < self.config.queue // 2:
             self._resume()
         return out
 
     async def ack(self, messages: Sequence[Message]) -> None:
-        """Acknowledge messages of the present connection."""
-        client = self._client
-        for message in messages:
-            if message.epoch == self._epoch and message.handle:
-                self._held -= 1
-                if client is not None and self._up:
-                    client.ack(message.handle, 1)
+        """Acknowledge messages of the present connection.
+
+        The broker hears it in the order of arrival, as MQTT asks for (rumqttd hangs up otherwise): a message
+        waits for those before it.
+        """
+        self._done.update(m.handle for m in messages if m.epoch == self._epoch and m.handle)
+        client, order = self._client, self._order
+        if client is None or not self._up:
+            return
+        while order and order[0] in self._done:
+            handle = order.popleft()
+            self._done.remove(handle)
+            client.ack(handle, 1)
 
     def _resume(self) -> None:
         self._room.set()
@@ -368,7 +377,7 @@ class MqttSession:
             return
         self.refused += bool(code.is_failure)
         if self._threaded:
-            self._done.append((epoch, mid))  # the loop may be between handing over and noting down
+            self._puback.append((epoch, mid))  # the loop may be between handing over and noting down
             self._wake()
         else:
             self._unacked.pop(mid, None)
@@ -395,8 +404,8 @@ class MqttSession:
 
     def _woken(self) -> None:
         self._wake_asked = False
-        while self._done:
-            epoch, mid = self._done.popleft()
+        while self._puback:
+            epoch, mid = self._puback.popleft()
             if epoch == self._epoch:
                 self._unacked.pop(mid, None)
         self._came.set()
@@ -418,7 +427,7 @@ class MqttSession:
         limit, now = self.config.watchdog, mono_ns()
         if not limit:
             return
-        if self._held or self._inbox or self._paused:
+        if self._order or self._inbox or self._paused:
             self._heard = now
         if now - self._beat > limit / 4:
             self._beat = now

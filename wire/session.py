@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import socket
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -96,7 +96,9 @@ class Session(Protocol):
         ...
 
     async def ack(self, messages: Sequence[Message]) -> None:
-        """Acknowledge messages; those of an earlier connection are passed over (they come again)."""
+        """Acknowledge messages; the broker hears it in the order of arrival, so one that is held back holds back
+        those behind it. Messages of an earlier connection are passed over (they come again).
+        """
         ...
 
     async def close(self) -> None:
@@ -137,9 +139,9 @@ def endpoint(config: MqttConfig) -> Endpoint:
     )
 
 
-def default_client_id(role: str) -> str:
-    """Return a client id that stays the same over restarts on one machine."""
-    return f"{role}-{socket.gethostname()}"[:64]
+def client_id(*parts: str) -> str:
+    """Return a client id of letters, digits, ``.``, ``_`` and ``-`` only: rumqttd breaks on others."""
+    return re.sub(r"[^A-Za-z0-9._-]", ".", "-".join(parts))
 
 
 def topic_matches(pattern: str, topic: str) -> bool:

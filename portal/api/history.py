@@ -42,7 +42,7 @@ async def get_series(
     width = parse_every(every, t1 - t0, POINTS)
     table = await ctx.history.series(spec, channel, t0, t1, width)
     if format == "csv":
-        return _file(export.to_bytes(export.with_time(table), "csv"), f"{spec.device}-{channel}", "csv")
+        return file(export.to_bytes(export.with_time(table), "csv"), f"{spec.device}-{channel}", "csv")
     columns = plain(table)
     columns["t"] = [t // MS for t in columns["t"]]
     unit = next((c.unit for c in stream.layout.channels if c.name == channel), "1")
@@ -69,7 +69,7 @@ async def get_rows(
     table = export.with_device(table, ctx.live.catalog)
     if format == "json":
         return await asyncio.to_thread(_as_json, layout, table)
-    return _file(await asyncio.to_thread(export.to_bytes, export.with_time(table), format), layout, format)
+    return file(await asyncio.to_thread(export.to_bytes, export.with_time(table), format), layout, format)
 
 
 def _as_json(layout: str, table: pa.Table) -> Response:
@@ -78,7 +78,8 @@ def _as_json(layout: str, table: pa.Table) -> Response:
     return reply({"layout": layout, "rows": table.num_rows, "columns": columns})
 
 
-def _file(data: bytes, stem: str, form: str) -> Response:
+def file(data: bytes, stem: str, form: str) -> Response:
+    """Return a download; the name keeps only harmless characters."""
     safe = "".join(c if c.isascii() and (c.isalnum() or c in "-_.") else "_" for c in stem)[:100]
     headers = {"content-disposition": f'attachment; filename="{safe}.{form}"', "cache-control": "no-store"}
     return Response(data, media_type=export.MEDIA[form], headers=headers)

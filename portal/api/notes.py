@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hmac
 import ipaddress
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 from uuid import uuid4
 
@@ -17,55 +17,59 @@ from core.command import Command, Event
 from core.finding import Finding, Prognosis, WorkOrder
 from core.ports import Note
 from portal import render, views
-from portal.api.history import Device, End, Start
+from portal.api.history import Device, End, Start, file
 from portal.context import Context, Ctx, reply
 from portal.errors import ApiError
+from portal.export import notes_csv
 from portal.times import parse_span
 
 router = APIRouter(tags=["notes"])
 Limit = Annotated[int, Query(description="most entries to return", ge=1, le=2_000)]
+Form = Annotated[Literal["json", "csv"], Query(description="json or csv")]
 EXPIRES_NS = 60 * NS
 
 
-async def _notes(ctx: Context, kind: type[Note], device: str, start: str, end: str, limit: int) -> Response:
+async def _notes(ctx: Context, kind: type[Note], device: str, start: str, end: str, limit: int, form: str) -> Response:
     """Return the latest from memory, or with ``start`` those of a span from the store; newest first."""
-    if not start:
-        return reply(views.notes(ctx.live, kind, device, limit))
-    t0, t1 = parse_span(start, end, ctx.live.now())
-    found = sorted(await ctx.history.notes(kind, t0, t1, device), key=lambda n: n.t, reverse=True)
-    return reply([render.note_fields(n) for n in found[:limit]])
+    if start:
+        t0, t1 = parse_span(start, end, ctx.live.now())
+        found = sorted(await ctx.history.notes(kind, t0, t1, device), key=lambda n: n.t, reverse=True)
+    else:
+        found = ctx.live.recent_notes(kind, device, limit)
+    rows = [render.note_fields(n) for n in found[:limit]]
+    return file(notes_csv(rows), kind.__name__.lower(), "csv") if form == "csv" else reply(rows)
 
 
 @router.get("/findings", summary="Statements of detectors; score above threshold is abnormal")
 async def get_findings(
-    ctx: Ctx, device: Device = "", start: Start = "", end: End = "now", limit: Limit = 200
+    ctx: Ctx, device: Device = "", start: Start = "", end: End = "now", limit: Limit = 200, format: Form = "json"
 ) -> Response:
     """Newest first; a finding with ``active`` false ends an earlier one."""
-    return await _notes(ctx, Finding, device, start, end, limit)
+    return await _notes(ctx, Finding, device, start, end, limit, format)
 
 
 @router.get("/prognoses", summary="Remaining life with its interval, chance of failure")
 async def get_prognoses(
-    ctx: Ctx, device: Device = "", start: Start = "", end: End = "now", limit: Limit = 200
+    ctx: Ctx, device: Device = "", start: Start = "", end: End = "now", limit: Limit = 200, format: Form = "json"
 ) -> Response:
     """Spans in seconds of operation; null where there is no bound."""
-    return await _notes(ctx, Prognosis, device, start, end, limit)
+    return await _notes(ctx, Prognosis, device, start, end, limit, format)
 
 
 @router.get("/workorders", summary="Maintenance ordered, with reason, parts, crew and time")
 async def get_workorders(
-    ctx: Ctx, device: Device = "", start: Start = "", end: End = "now", limit: Limit = 200
+    ctx: Ctx, device: Device = "", start: Start = "", end: End = "now", limit: Limit = 200, format: Form = "json"
 ) -> Response:
     """Newest first."""
-    return await _notes(ctx, WorkOrder, device, start, end, limit)
+    return await _notes(ctx, WorkOrder, device, start, end, limit, format)
 
 
 @router.get("/events", summary="What happened, in words")
 async def get_events(
-    ctx: Ctx, device: Device = "", start: Start = "", end: End = "now", limit: Limit = 200
+    ctx: Ctx, device: Device = "", start: Start = "", end: End = "now", limit: Limit = 200, format: Form = "json"
 ) -> Response:
     """Newest first."""
-    return await _notes(ctx, Event, device, start, end, limit)
+    return await _notes(ctx, Event, device, start, end, limit, format)
 
 
 @router.get("/commands", summary="Commands and what the equipment answered")

@@ -12,8 +12,8 @@ const ICONS = {
   analysis: ["M3 17l5-6 4 3 5-8 4 4", "M3 21h18"],
   feedback: ["M4 8h11a5 5 0 0 1 0 10H8", "M7.5 4.5L4 8l3.5 3.5"],
 };
-const LEDGER = ["emitted", "received", "stored", "under_way", "lost", "duplicated", "rejected"];
-const MUST_BE_ZERO = new Set(["lost"]);
+const LEDGER = ["emitted", "received", "stored", "under_way", "lost", "duplicated", "redelivered", "rejected"];
+const MUST_BE_ZERO = new Set(["lost", "duplicated"]);
 const cards = new Map();
 const entries = new Map();
 

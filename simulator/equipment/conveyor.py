@@ -1,29 +1,37 @@
 """Belt conveyor of a hub: the worked example of equipment that moves material from a flow to a flow.
 
-Pallets are taken from the first input (without inputs they arrive at ``arrivals_per_h``), ride for the belt's
-length, and are given to the first output; without an output they leave.
+Pallets are taken from the first input, ride for the belt's length, and are given to the first output; without an
+output they leave. Without an input they arrive at ``arrivals_per_h``, and so they do where an input is named that
+nothing in the world fills, e.g. when the hub runs without its factory. The belt changes state by the episode, not by
+the pallet: it turns on through gaps shorter than ``idle_stop`` and only then stops to save energy.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from typing import Any, ClassVar, Literal
 
 import numpy as np
+import simpy
 from numpy.typing import NDArray
 from pydantic import Field
 
+from core.clock import NS
+from core.config import Duration
 from core.spec import Name
 from simulator.asset import Asset, Steps
 from simulator.channels import Sensor, Stream, counted, enumerated, measured
 from simulator.equipment.base import EquipmentConfig
 from simulator.faults import Effect, FaultKind, WearFault
-from simulator.process.flow import Item
+from simulator.process.flow import Flow, Item
 from simulator.state import Column, Ramp, Relax, Step
-from simulator.states import COMMON, DERATE, STATES, State
+from simulator.states import COMMON, DERATE, DOWN, STATES, State
 from simulator.view import View
 from simulator.wear.bearing import BearingWear
 from simulator.wear.component import WearModel
+
+_ROOM = 50
+_ARRIVALS_PER_H = 6.0
 
 DRIVE = Stream(
     "drive",
@@ -54,13 +62,23 @@ DRIVE = Stream(
 
 
 class ConveyorConfig(EquipmentConfig):
-    """A belt. It carries one pallet at a time; the wear of its gearbox follows the carrying time."""
+    """A belt. It carries one pallet at a time; the wear of its gearbox follows the time it turns.
+
+    Attributes
+    ----------
+    arrivals_per_h
+        Pallets an hour (Poisson) of a belt without input (default 6), or of a belt whose input nothing fills; an
+        input that nothing fills is an error if this is not given.
+    idle_stop
+        ns that the belt turns on without a pallet.
+    """
 
     kind: Literal["conveyor"] = "conveyor"
     length_m: float = Field(default=18.0, gt=0)
     speed: float = Field(default=0.5, gt=0, le=3)
     rated_kw: float = Field(default=3.0, gt=0)
-    arrivals_per_h: float = Field(default=20.0, gt=0, le=600)
+    arrivals_per_h: float | None = Field(default=None, gt=0, le=600)
+    idle_stop: Duration = Field(default=1800 * NS, gt=0)
     gearbox: BearingWear = BearingWear(life_h=1500.0)
 
     label: ClassVar[Name] = Name("컨베이어", "Conveyor")
@@ -94,26 +112,58 @@ class Conveyor(Asset):
     }
     config: ConveyorConfig
 
+    def begin(self) -> None:
+        """Allow the input to be filled by nothing else where a rate of arrivals is given."""
+        if self.config.arrivals_per_h is not None:
+            for name in self.config.inputs:
+                self.host.flows.stand_in(name)
+        super().begin()
+
     def run(self) -> Steps:
         """Take, carry, give."""
+        flow = self.inputs[0] if self.inputs else Flow(self.env, self.spec.path, _ROOM)
+        if not self.inputs or not self.host.flows.filled(flow.name):
+            self.env.process(self._arrivals(flow))
+        self.enter(State.STARVED)
         while True:
-            item = yield from self._next()
+            item = yield from self._next(flow)
             slip = 1.0 - self.get("fault.belt_slip")
             yield from self.work(self.config.length_m / (self.config.speed * self.get("derate") * slip))
             self.put("pallets", self.get("pallets") + 1.0)
             if self.outputs:
                 yield from self.give(self.outputs[0], item)
 
-    def _next(self) -> Any:
-        if self.inputs:
-            return (yield from self.take(self.inputs[0]))
-        made = int(self.get("pallets"))
-        yield from self.up()
-        self.enter(State.STARVED)
-        yield self.seconds(self.draws("arrivals").exponential(3600.0 / self.config.arrivals_per_h))
+    def _next(self, flow: Flow) -> Generator[simpy.Event, Any, Item]:
+        wait = flow.get()
+        if not wait.triggered:
+            self._idle(wait)
+        item = yield wait
         yield from self.up()
         self.enter(State.RUNNING)
-        return Item("pallet", made, self.spec.path, self.now)
+        return item  # type: ignore[no-any-return]  # simpy events carry anything
+
+    def _idle(self, wait: simpy.Event) -> None:
+        """Stop the belt when nothing has come for a while."""
+
+        def due(_: simpy.Event) -> None:
+            if wait.triggered:
+                return
+            if self.state in DOWN:
+                self._idle(wait)
+            else:
+                self.enter(State.STARVED)
+
+        pause = self.env.timeout(self.config.idle_stop)
+        assert pause.callbacks is not None
+        pause.callbacks.append(due)
+
+    def _arrivals(self, flow: Flow) -> Steps:
+        """Let pallets come from outside; they wait outside while there is no room."""
+        mean_s, number = 3600.0 / (self.config.arrivals_per_h or _ARRIVALS_PER_H), 0
+        while True:
+            yield self.seconds(self.draws("arrivals").exponential(mean_s))
+            yield flow.put(Item("pallet", number, self.spec.path, self.now))
+            number += 1
 
     def on_state(self, old: State, new: State) -> None:
         """Turn while running."""

@@ -74,6 +74,7 @@ class FlowBus:
         self._env = env
         self._capacities = capacities
         self._sources: set[str] = set()
+        self._optional: set[str] = set()
 
     def output(self, name: str) -> Flow:
         """Return the flow that a device fills."""
@@ -84,9 +85,17 @@ class FlowBus:
         """Return the flow that a device empties."""
         return self._flow(name)
 
+    def stand_in(self, name: str) -> None:
+        """Allow that nothing fills a flow: its reader then does it itself."""
+        self._optional.add(name)
+
+    def filled(self, name: str) -> bool:
+        """Tell whether a device fills the flow; known once all devices have begun."""
+        return name in self._sources
+
     def check(self, where: str) -> None:
         """Raise ConfigError for a flow that nothing fills."""
-        for name in sorted(self.flows.keys() - self._sources):
+        for name in sorted(self.flows.keys() - self._sources - self._optional):
             hint = f"flows that exist: {', '.join(sorted(self._sources)) or 'none'}"
             raise ConfigError(where, f"nothing fills the flow {name!r}", hint)
 

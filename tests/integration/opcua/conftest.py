@@ -120,7 +120,7 @@ def rig():
         config = OpcuaPublisherConfig(port=0, **server)
         async with OpcuaPublisher(config, catalog, commands.append) as publisher:
             await publisher.announce(devices)
-            source = OpcuaSource(OpcuaSourceConfig(url=publisher.server.url, publishing=50 * MS), seen)
+            source = OpcuaSource(OpcuaSourceConfig(url=publisher.server.url, publishing="50ms"), seen)
             rig = Rig(publisher, source, catalog, seen, commands)
             try:
                 if connect:

@@ -201,7 +201,7 @@ async def test_without_history_a_gap_is_reported_with_its_range(rig):
 
 
 async def test_a_history_that_is_too_short_is_a_gap_too(rig):
-    async with rig([device(0)], history=300 * MS) as r:
+    async with rig([device(0)], history="300ms") as r:
         t, main = soon(), "seoul/hall/pump0/main"
         await r.publisher.publish([rows(r.catalog, main, [t])])
         await r.until(lambda: r.count() >= 1)
@@ -244,7 +244,6 @@ async def test_a_command_is_accepted_and_done(rig):
         sending = asyncio.create_task(r.source.send(command("derate", factor=0.5)))
         while not r.commands:
             await asyncio.sleep(0.01)
-        assert r.commands == [command("derate", factor=0.5) if False else r.commands[0]]
         got = r.commands[0]
         assert (got.id, got.name, got.args, got.issuer) == ("c-derate", "derate", {"factor": 0.5}, "rule:hot")
         assert got.cause is not None
@@ -274,7 +273,7 @@ async def test_commands_are_refused_with_a_reason(rig):
 
 
 async def test_equipment_that_keeps_silent_has_accepted(rig):
-    async with rig([device(0)], answer=50 * MS) as r:
+    async with rig([device(0)], answer="50ms") as r:
         await r.source.send(command("stop"))
         await r.publisher.tell([CommandResult("c-stop", "seoul/hall/pump0", "failed", "jammed", wall_ns())])
         await r.until(lambda: len(r.notes(CommandResult)) >= 2)

@@ -29,7 +29,7 @@ DAY_S = 86_400.0
 DAY = 86_400 * NS
 KINDS: dict[str, tuple[ChannelSpec, ...]] = {
     "rotating": (
-        C("vibration", "velocity", "mm/s", 0, 20, label=Name("진동 속도", "Vibration")),
+        C("vibration", "velocity", "mm/s", 0, 20, label=Name("진동 속도", "Vibration"), group="health"),
         C(
             "temperature",
             "temperature",
@@ -212,7 +212,8 @@ def statuses(seq: int) -> dict[str, dict[str, object]]:
                       "edge_loop_p50": 4.1, "edge_loop_p99": 8.9, "policy_loop_p50": 1240.0, "policy_loop_p99": 1810.0},
         "gateway": {"received": max(0, rows - 12), "rejected": 3, "duplicated": 0, "reordered": 0, "lost": 0,
                     "latency_ms": {"ingest_p50": 3.4, "ingest_p99": 11.8}},
-        "platform": {"stored": max(0, rows - 410), "stored_p50": 410.0, "stored_p99": 930.0, "windows": seq},
+        "platform": {"stored": max(0, rows - 410), "duplicated": 0, "windows": seq,
+                     "stored_p50": 410.0, "stored_p99": 930.0},
     }  # fmt: skip
 
 

@@ -135,6 +135,8 @@ async def test_notes_from_memory_and_from_the_store(client: httpx.AsyncClient) -
     assert commands[0]["results"][0]["status"] == "accepted"
     assert len((await get(client, f"{V1}/prognoses?limit=1")).json()) == 1
     assert (await get(client, f"{V1}/events")).json() == []
+    table = list(csv.DictReader(io.StringIO((await get(client, f"{V1}/findings?format=csv")).text)))
+    assert [row["detector"] for row in table] == ["pca", "fleet", "zones"]
     assert {c["kind"] for c in (await get(client, f"{V1}/cases")).json()} == {"condition", "reaction"}
 
 

@@ -105,6 +105,9 @@ def test_statuses_may_be_nested_and_incomplete(world: FakeWorld) -> None:
     world.live.status("simulator", {"emitted_rows": 10})
     world.live.status("platform", {"rows": {"stored": 7}})
     assert world.live.loop.rows()["under_way"] == 3
+    world.live.status("simulator", {"emitted": {"a": 10, "b": 5}})
+    world.live.status("platform", {"stored": {"a": 10, "b": 2, "visitor": 50}})
+    assert world.live.loop.rows()["under_way"] == 3  # a visitor's rows hide nothing
     hops = {h["hop"]: h for h in world.live.loop.hops(live_module.mono_ns(), world.live.totals())}
     assert hops["sensor"]["state"] == "ok"
     late = world.live.loop.heard["simulator"] + 6 * NS

@@ -27,20 +27,20 @@ def test_a_snapshot_holds_what_the_page_needs(world: FakeWorld) -> None:
 
 def test_a_delta_holds_only_what_changed(world: FakeWorld) -> None:
     pulse = Pulse(world.live)
-    ((_, first),) = read(pulse.delta(1))
+    ((_, first),) = read(pulse.delta(11))
     assert len(first["values"]) == 48
     assert "cases" in first
-    ((_, quiet),) = read(pulse.delta(2))
+    ((_, quiet),) = read(pulse.delta(12))
     assert quiet["values"] == {}
     assert quiet["health"] == {}
     assert "cases" not in quiet
     assert "catalog" not in quiet
     world.step()
     world.live.tell(repaired(world.live.now()))
-    ((_, moved),) = read(pulse.delta(3))
+    ((_, moved),) = read(pulse.delta(13))
     assert len(moved["values"]) == 48
     assert moved["cases"]
-    assert pulse.delta(3) is pulse.delta(3)  # computed once for all clients
+    assert pulse.delta(13) is pulse.delta(13)  # computed once for all clients
 
 
 def test_a_new_device_reaches_the_page(world: FakeWorld) -> None:

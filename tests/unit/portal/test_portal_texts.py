@@ -20,7 +20,7 @@ _KEY = re.compile(r"""\bt\(\s*"([\w.]+)"|\bt\(\s*[^"`()]+\?\s*"([\w.]+)"\s*:\s*"
 _FAMILY = re.compile(r"\bt\(`(\w+)\.\$\{")
 FAMILIES = {
     "hop": ["sensor", "network", "gateway", "store", "analysis", "feedback"],
-    "rows": ["emitted", "received", "stored", "under_way", "lost", "duplicated", "rejected"],
+    "rows": ["emitted", "received", "stored", "under_way", "lost", "duplicated", "redelivered", "rejected"],
     "health": ["ok", "warning", "alarm", "offline", "unknown"],
     "domain": ["factory", "logistics", "urban", "third_party", "all"],
     "role": ["missing", "late", "stopped"],
