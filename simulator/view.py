@@ -56,6 +56,11 @@ class View:
         return self.weather.utc(self._block.t)
 
     @property
+    def index(self) -> Ints:
+        """Sample index, int64[n, d]; rows past a device's own end may be anything."""
+        return self._block.index
+
+    @property
     def weather(self) -> Environment:
         """The shared environment."""
         return self._fleet.weather
