@@ -7,17 +7,21 @@ from typing import Annotated
 from pydantic import Field
 
 from simulator.equipment.air_station import AirStationConfig
+from simulator.equipment.compressor import CompressorConfig
 from simulator.equipment.conveyor import ConveyorConfig
 from simulator.equipment.crossing import CrossingConfig
+from simulator.equipment.fan import FanConfig
+from simulator.equipment.pump import PumpConfig
 from simulator.equipment.replay import ReplayConfig
-from simulator.equipment.rotating import RotatingConfig
 
 #: every equipment kind there is, one line each: factory, logistics, urban
 Equipment = Annotated[
-    ReplayConfig
+    PumpConfig
+    | FanConfig
+    | CompressorConfig
+    | ReplayConfig
     | ConveyorConfig
     | AirStationConfig
-    | CrossingConfig
-    | RotatingConfig,
+    | CrossingConfig,
     Field(discriminator="kind"),
 ]
