@@ -18,13 +18,11 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import paho.mqtt.client as paho
-from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
-from paho.mqtt.packettypes import PacketTypes
-from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from core.clock import NS, mono_ns, wall_ns
 from core.errors import NotConnected, WireError
+from wire.mqtt_client import dial, make_client
 from wire.session import Message, MqttConfig, Will, endpoint
 
 if TYPE_CHECKING:
@@ -93,11 +91,11 @@ class MqttSession:
         self._came.clear()
         self._room.set()
         waiting = self._connecting = self._loop.create_future()
-        client = self._client = self._make_client(self._epoch)
+        client = self._client = self._make_client()
         limit = self.config.connect_timeout / NS
         try:
             async with asyncio.timeout(limit):
-                await self._loop.run_in_executor(None, self._dial, client, where.host, where.port)
+                await self._loop.run_in_executor(None, dial, client, self.config)
                 self._serve(client)
                 known: bool = await waiting
         except (TimeoutError, OSError, ValueError) as error:
@@ -148,51 +146,17 @@ class MqttSession:
             await asyncio.get_running_loop().run_in_executor(None, _stop_thread, client)
         client._reset_sockets()  # no public way closes without a goodbye, which would silence the will
 
-    def _make_client(self, epoch: int) -> paho.Client:
-        config, v5 = self.config, self.config.version == 5
-        client = paho.Client(
-            CallbackAPIVersion.VERSION2,
-            client_id=config.client_id,
-            clean_session=None if v5 else not (config.persistent and config.client_id),
-            protocol=MQTTProtocolVersion.MQTTv5 if v5 else MQTTProtocolVersion.MQTTv311,
-            reconnect_on_failure=False,
-            manual_ack=True,
-        )
-        where = endpoint(config)
-        if where.username is not None:
-            client.username_pw_set(where.username, where.password)
-        if where.tls:
-            client.tls_set_context(self._tls())
-        if self.will is not None:
-            client.will_set(self.will.topic, self.will.payload, qos=1, retain=True)
-        client.connect_timeout = config.connect_timeout / NS
-        client.max_inflight_messages_set(0)  # the window is ours; paho's queue is searched from its start each time
-        client.user_data_set(epoch)
+    def _make_client(self) -> paho.Client:
+        client = make_client(self.config, self.will)
+        client.user_data_set(self._epoch)
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
         client.on_message = self._on_message
         client.on_publish = self._on_publish
         client.on_subscribe = self._on_subscribe
-        return client
-
-    def _tls(self) -> ssl.SSLContext:
-        context = ssl.create_default_context(cafile=self.config.ca and str(self.config.ca))
-        if self.config.cert is not None:
-            context.load_cert_chain(self.config.cert, self.config.key)
-        return context
-
-    def _dial(self, client: paho.Client, host: str, port: int) -> None:
-        """Open the socket and queue CONNECT; runs in a worker thread since name look-up and TLS block."""
         if not self._threaded:
             client.on_socket_register_write = _ignore
-        properties: dict[str, Any] = {}
-        if self.config.version == 5:
-            connect: Any = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
-            if self.config.persistent and self.config.client_id:
-                connect.SessionExpiryInterval = self.config.expiry // NS
-            connect.ReceiveMaximum = 65_535
-            properties = {"clean_start": not self.config.persistent, "properties": connect}
-        client.connect(host, port, self.config.keepalive_s, **properties)
+        return client
 
     def _serve(self, client: paho.Client) -> None:
         """Let the event loop (or a thread) move the bytes."""

@@ -52,7 +52,7 @@ def _free_ports(count: int) -> list[int]:
 
 
 def _started(url: str, child: subprocess.Popen[bytes]) -> bool:
-    for _ in range(200):
+    for _ in range(1_200):  # a minute: other builds may hold the machine
         try:
             with urllib.request.urlopen(f"{url}/ping", timeout=1):
                 return True
