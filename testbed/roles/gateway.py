@@ -75,7 +75,7 @@ async def _serve(gateway: Gateway, serving: asyncio.Task[None], control: Control
             return serving.result()
         if order.result() == "stop":
             return None
-        drained = await gateway.drain(DRAIN_S)
+        drained = await gateway.drain(DRAIN_S, expected=control.details.get("emitted"))
         control.say("drained", **{**status(gateway), **drained})
 
 
