@@ -9,13 +9,17 @@ from pydantic import Field
 from simulator.equipment.air_station import AirStationConfig
 from simulator.equipment.conveyor import ConveyorConfig
 from simulator.equipment.crossing import CrossingConfig
+from simulator.equipment.dock import DockConfig
 from simulator.equipment.pump import PumpConfig
+from simulator.equipment.van import VanConfig
 
 #: every equipment kind there is, one line each
 Equipment = Annotated[
     AirStationConfig  # urban
     | ConveyorConfig  # logistics
     | CrossingConfig  # urban
-    | PumpConfig,  # factory
+    | DockConfig  # logistics
+    | PumpConfig  # factory
+    | VanConfig,  # logistics
     Field(discriminator="kind"),
 ]
