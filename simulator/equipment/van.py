@@ -101,7 +101,7 @@ class VanConfig(EquipmentConfig):
     kind: Literal["van"] = "van"
     route: tuple[str, ...] = Field(default=("gangnam", "seocho", "gwanak", "dongjak"), min_length=1)
     capacity: int = Field(default=6, ge=1, le=40)
-    patience: Duration = Field(default=2400 * NS, ge=0)
+    patience: Duration = Field(default=4 * 3600 * NS, ge=0)
     celsius: float = Field(default=4.0, ge=-25, le=15)
     unit: BearingWear = BearingWear(life_h=700.0, growth=2.5)
 
@@ -161,6 +161,7 @@ class Van(Asset):
     def run(self) -> Steps:
         """Load, deliver, return."""
         self._recorder, self._noted = KineticRecorder(), self.now
+        self._look()
         self._stops = list(self.config.route)
         self._pace = (0.0, 0.0, 0.0)
         self._home = DISTRICTS[_HOME]
@@ -266,14 +267,20 @@ class Van(Asset):
         self.put("door", float(share > 0))
         self.relax("door_heat", 0.6 * share * self._lift())
 
+    def _look(self) -> None:
+        """Look at what changes slowly: once an hour is enough for events."""
+        self._ambient = self.host.weather.now("temperature", self.now)
+        self._left = capacity(self.components["compressor"].wear)
+
     def _lift(self) -> float:
-        return self.host.weather.now("temperature", self.now) - self.get("setpoint")
+        return self._ambient - self.get("setpoint")
 
     def _record(self) -> Steps:
         """Note the mean kinetic temperature every hour."""
         while True:
             yield self.seconds(_HOUR_S)
             self._note()
+            self._look()
             warm, before = self._recorder.close(), self.get("mkt")
             self.put("mkt", warm)
             if before <= _LIMIT_CEL < warm:
@@ -286,11 +293,9 @@ class Van(Asset):
             return
         pieces = int(np.ceil(span / NS / _PIECE_S))
         t = self._noted + (np.arange(pieces, dtype=np.int64) * 2 + 1) * span // (2 * pieces)
-        heat = [self._table.get(self._row, name, at) for at in t.tolist() for name in _BOX]
-        lift = self._lift()
-        left = capacity(self.components["compressor"].wear)
-        steady = excess(demand(lift, self.get("fault.door_seal")), left)
-        cel = np.array(heat).reshape(-1, len(_BOX)).sum(axis=1) + defrost_heat(t) + steady
+        heat = [sum(self._table.get(self._row, name, at) for name in _BOX) for at in t.tolist()]
+        steady = excess(demand(self._lift(), self.get("fault.door_seal")), self._left)
+        cel = np.array(heat) + defrost_heat(t) + steady
         self._recorder.add(cel, span / NS)
         self._noted = self.now
 
