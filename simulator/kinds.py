@@ -10,8 +10,12 @@ from simulator.equipment.air_station import AirStationConfig
 from simulator.equipment.conveyor import ConveyorConfig
 from simulator.equipment.crossing import CrossingConfig
 from simulator.equipment.dock import DockConfig
+from simulator.equipment.meter import MeterConfig
+from simulator.equipment.noise_node import NoiseNodeConfig
 from simulator.equipment.pump import PumpConfig
+from simulator.equipment.streetlight import StreetlightConfig
 from simulator.equipment.van import VanConfig
+from simulator.equipment.water_zone import WaterZoneConfig
 
 #: every equipment kind there is, one line each
 Equipment = Annotated[
@@ -19,7 +23,11 @@ Equipment = Annotated[
     | ConveyorConfig  # logistics
     | CrossingConfig  # urban
     | DockConfig  # logistics
+    | MeterConfig  # urban
+    | NoiseNodeConfig  # urban
     | PumpConfig  # factory
-    | VanConfig,  # logistics
+    | StreetlightConfig  # urban
+    | VanConfig  # logistics
+    | WaterZoneConfig,  # urban
     Field(discriminator="kind"),
 ]

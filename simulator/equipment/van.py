@@ -355,7 +355,7 @@ def _cold(view: View) -> dict[str, NDArray[Any]]:
 
 
 def _drive(view: View) -> dict[str, Floats]:
-    flowing = np.maximum(1.0 + 0.5 * view.slow("road", 25.0), 0.0)
+    flowing = np.clip(1.0 + 0.5 * view.slow("road", 25.0), 0.0, 1.6)
     return {
         "latitude": view["lat"],
         "longitude": view["lon"],
