@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from simulator.equipment.air_station import AirStationConfig
+from simulator.equipment.cnc import CncConfig
 from simulator.equipment.compressor import CompressorConfig
 from simulator.equipment.conveyor import ConveyorConfig
 from simulator.equipment.fan import FanConfig
@@ -17,7 +18,8 @@ from simulator.equipment.replay import ReplayConfig
 Equipment = Annotated[
     AirStationConfig  # urban
     | ConveyorConfig  # logistics
-    | CompressorConfig  # factory
+    | CncConfig  # factory
+    | CompressorConfig
     | FanConfig
     | PumpConfig
     | ReplayConfig,  # anything recorded

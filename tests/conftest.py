@@ -43,7 +43,9 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     skipped = terminalreporter.stats.get("skipped", [])
     if skipped:
-        terminalreporter.write_line(f"!!! {len(skipped)} tests did not run; see the reasons above", yellow=True, bold=True)
+        terminalreporter.write_line(
+            f"!!! {len(skipped)} tests did not run; see the reasons above", yellow=True, bold=True
+        )
 
 
 @pytest.fixture
@@ -114,9 +116,7 @@ async def no_task_left() -> AsyncIterator[None]:
 
 def _threads() -> list[threading.Thread]:
     return [
-        t
-        for t in threading.enumerate()
-        if (not t.daemon or t.name.startswith(_OURS)) and not t.name.startswith(_POOLS)
+        t for t in threading.enumerate() if (not t.daemon or t.name.startswith(_OURS)) and not t.name.startswith(_POOLS)
     ]
 
 

@@ -38,7 +38,8 @@ def batches(draw):
 
 def equal(a, b):
     return all(
-        np.array_equal(getattr(a, f), getattr(b, f), equal_nan=f == "x") for f in ("stream", "sid", "seq", "t", "x", "q")
+        np.array_equal(getattr(a, f), getattr(b, f), equal_nan=f == "x")
+        for f in ("stream", "sid", "seq", "t", "x", "q")
     )
 
 
