@@ -97,6 +97,10 @@ class Asset:
         """Return what commands do: a text (done at once) or a process whose return value is the text."""
         return {"start": self._start, "stop": self._stop, "maintain": self._maintain, "derate": self._derate}
 
+    def repair_s(self, component: Component) -> float:
+        """Return how long the repair of a failed component takes, in s."""
+        return self.host.service.repair_s
+
     def on_effect(self, fault: str, size: float) -> None:
         """React to a physical fault beginning (size > 0) or ending (0)."""
 
@@ -236,7 +240,7 @@ class Asset:
     def _repair(self, component: Component) -> Steps:
         with self.host.crew.request() as crew:
             yield crew
-            yield self.seconds(self.host.service.repair_s)
+            yield self.seconds(self.repair_s(component))
         self._renew([component])
         self.enter(self._resume)
         self.tell("repaired", f"{component.name} replaced after failure")

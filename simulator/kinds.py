@@ -7,10 +7,15 @@ from typing import Annotated
 from pydantic import Field
 
 from simulator.equipment.air_station import AirStationConfig
+from simulator.equipment.capper import CapperConfig
+from simulator.equipment.case_packer import CasePackerConfig
+from simulator.equipment.cnc import CncConfig
 from simulator.equipment.compressor import CompressorConfig
 from simulator.equipment.conveyor import ConveyorConfig
 from simulator.equipment.crossing import CrossingConfig
 from simulator.equipment.fan import FanConfig
+from simulator.equipment.filler import FillerConfig
+from simulator.equipment.labeller import LabellerConfig
 from simulator.equipment.pump import PumpConfig
 from simulator.equipment.replay import ReplayConfig
 
@@ -19,6 +24,11 @@ Equipment = Annotated[
     PumpConfig
     | FanConfig
     | CompressorConfig
+    | CncConfig
+    | FillerConfig
+    | CapperConfig
+    | LabellerConfig
+    | CasePackerConfig
     | ReplayConfig
     | ConveyorConfig
     | AirStationConfig
