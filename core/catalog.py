@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -51,6 +51,24 @@ class Catalog:
             else:
                 self.streams[index] = StreamEntry(index, path, settled.path, spec)
         return settled
+
+    def extend(self, paths: Sequence[str], devices: Sequence[DeviceSpec]) -> None:
+        """Add devices so that the streams get the places they have in another catalog.
+
+        ``paths`` are all stream paths of that catalog in order of their index; those known here must be the
+        same. ``devices`` may hold several versions of one device, the newest last. Raises ValueError where the
+        two catalogs do not agree.
+        """
+        known = [entry.path for entry in self.streams]
+        if list(paths[: len(known)]) != known[: len(paths)]:
+            raise ValueError("the catalogs number their streams differently")
+        specs = {d.stream_path(s.name): (d.path, s) for d in devices for s in d.streams}
+        for path in paths[len(known) :]:
+            device, spec = specs[path]
+            self._index[path] = len(self.streams)
+            self.streams.append(StreamEntry(len(self.streams), path, device, spec))
+        for spec_of_device in devices:
+            self.add(spec_of_device)
 
     def index(self, stream_path: str) -> int:
         """Return the index of a stream path; raises KeyError where there is none."""

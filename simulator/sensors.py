@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import lfilter
 
 from core import quality, seed
 from core.clock import NS
 from simulator.channels import Channel, Sensor
 from simulator.faults import SensorFault
 from simulator.grid import Block, Floats, Ints
+from simulator.recursion import first_order
 from simulator.slow import SlowNoise
 
 _STEPS_A_TAU = 4
@@ -126,7 +126,7 @@ class Chain:
         for value in values.tolist():
             rows, columns = np.nonzero(decay == value)
             raw = x[:, rows, columns]
-            out, _ = lfilter([1.0 - value], [1.0, -value], raw, axis=0, zi=value * held[rows, columns][None])
+            out = first_order(raw, 1.0 - value, value, value * held[rows, columns])
             x[:, rows, columns] = out
             held[rows, columns] = out[block.counts[rows] - 1, np.arange(len(rows))]
         self._held[block.devices] = held

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import lfilter
 
 from core import seed
 from simulator.grid import Floats, Ints
+from simulator.recursion import first_order
 
 _GROUP = 32
 
@@ -29,14 +29,17 @@ class SlowNoise:
         ns, correlation time and knot spacing.
     epoch
         ns, time of knot 0.
+    begin
+        ns, no instant before it will be asked for: knots that it has forgotten (40 tau back) are not made.
     """
 
-    def __init__(self, keys: Ints, tau: int, step: int, epoch: int) -> None:
+    def __init__(self, keys: Ints, tau: int, step: int, epoch: int, begin: int | None = None) -> None:
         self._keys = keys
         self._step = step
         self._epoch = epoch
         self._rho = float(np.exp(-step / tau))
-        self._first = 0  # number of the first kept knot
+        past = 0 if begin is None else (begin - epoch - 40 * tau) // step
+        self._first = max(0, past) // _GROUP * _GROUP  # number of the first kept knot
         self._knots: Floats = np.empty((0, *keys.shape))
 
     def at(self, t: Ints, devices: NDArray[np.intp]) -> Floats:
@@ -79,5 +82,4 @@ class SlowNoise:
         noise = seed.normal(self._keys, index)
         gain = float(np.sqrt(1.0 - self._rho * self._rho))
         carried = (1.0 - gain) * noise[0] if last is None else self._rho * last
-        out, _ = lfilter([gain], [1.0, -self._rho], noise, axis=0, zi=carried[None])
-        return np.asarray(out, dtype=np.float64)
+        return first_order(noise, gain, self._rho, carried)

@@ -56,6 +56,11 @@ class View:
         return self.weather.utc(self._block.t)
 
     @property
+    def index(self) -> Ints:
+        """Sample index, int64[n, d]; rows past a device's own end may be anything."""
+        return self._block.index
+
+    @property
     def weather(self) -> Environment:
         """The shared environment."""
         return self._fleet.weather
@@ -135,7 +140,7 @@ class View:
         return self._fleet.longitude[self._members][None]
 
 
-def slow_noise(keys: Ints, tau_s: float, epoch: int) -> SlowNoise:
+def slow_noise(keys: Ints, tau_s: float, epoch: int, begin: int) -> SlowNoise:
     """Return a slow process with four knots a correlation time."""
     tau = max(4, round(tau_s * 1e9))
-    return SlowNoise(keys, tau, tau // 4, epoch)
+    return SlowNoise(keys, tau, tau // 4, epoch, begin)

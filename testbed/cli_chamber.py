@@ -99,7 +99,13 @@ def _show(judgement: Judgement, folder: Path, as_json: bool) -> None:
         for result in judgement.results:
             measured = "–" if result.measured is None else f"{result.measured:.2f} {result.unit}"
             colour = _COLOUR[result.outcome]
-            table.add_row(f"[{colour}]{result.outcome}[/]", result.requirement, measured, result.limit, result.evidence.split("\n")[0])
+            table.add_row(
+                f"[{colour}]{result.outcome}[/]",
+                result.requirement,
+                measured,
+                result.limit,
+                result.evidence.split("\n")[0],
+            )
         console = Console()
         console.print(table)
         console.print(f"[bold {_COLOUR[judgement.outcome]}]{judgement.outcome}[/]  {folder}/report.html")

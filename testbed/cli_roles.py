@@ -64,11 +64,16 @@ def analyze(data_dir: DataDir = RUN, for_: For = None) -> None:
     _run(platform.run, _wait(data_dir), for_)
 
 
-def portal(data_dir: DataDir = RUN, port: int = 8080, for_: For = None) -> None:
-    """Serve the page and API over the stored data of a finished run."""
+def portal(
+    data_dir: Annotated[Path, typer.Option("--data-dir", envvar="TESTBED_DATA_DIR")] = Path(".testbed"),
+    port: int = 8080,
+    for_: For = None,
+) -> None:
+    """Serve the page and API over the stored data of the latest run (or of one run's folder)."""
     from testbed.roles import viewer
+    from testbed.runfolder import latest
 
-    run = _wait(data_dir)
+    run = RunFolder(data_dir) if (data_dir / "run.json").exists() else latest(data_dir)
     _run(lambda folder, control: viewer.run(folder, control, port), run, for_)
 
 

@@ -42,13 +42,13 @@ def config_check(files: list[Path], data: DataOption = None) -> None:
 def _build(scenario: Any) -> None:
     from simulator.world import World
 
-    World(scenario.world(), start=scenario.config.start_ns(), seed=scenario.config.seed)
+    World(scenario.world(), scenario.config.start_ns(), scenario.config.seed)
 
 
 @config.command("schema")
 def config_schema() -> None:
     """Print the JSON Schema of scenario and domain files."""
-    from simulator.world import DomainConfig
+    from simulator.domain import DomainConfig
     from testbed.scenario import ScenarioConfig
 
     schema = {"scenario": ScenarioConfig.model_json_schema(), "domain": DomainConfig.model_json_schema()}
@@ -156,20 +156,15 @@ def history(
     """Simulate at full speed into Parquet (telemetry, events; truth in a folder of its own)."""
     from rich.progress import Progress
 
-    from simulator.history import write_history
+    from simulator.history import history_sampling, write_history
     from simulator.world import World
     from testbed.scenario import read
 
     spec = read(scenario, data)
-    world = World(spec.world(), start=spec.config.start_ns(), seed=spec.config.seed)
+    settings = spec.world().model_copy(update={"history": round(days * 86_400) * NS})
+    sampling = history_sampling(parse_duration(every), spec.config.history.fast_every)
+    world = World(settings, spec.config.start_ns(), spec.config.seed, sampling)
     with Progress(console=Console(stderr=True)) as bar:
-        task = bar.add_task("history", total=days)
-        write_history(
-            world,
-            days=days,
-            every=parse_duration(every),
-            out=out,
-            truth=out / "truth",
-            progress=lambda done: bar.update(task, completed=done * days),
-        )
+        task = bar.add_task("history", total=1.0)
+        write_history(world, out, out / "truth", lambda done: bar.update(task, completed=done))
     sys.stdout.write(f"{days:g} days at {parse_duration(every) / NS:g} s in {out}\n")

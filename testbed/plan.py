@@ -27,7 +27,7 @@ class _Sum:
 
 def plan(scenario: Scenario) -> dict[str, Any]:
     """Return devices, channels, rates and bytes a day by domain and protocol."""
-    world = World(scenario.world(), start=scenario.config.start_ns(), seed=scenario.config.seed)
+    world = World(scenario.world(), scenario.config.start_ns(), scenario.config.seed)
     by_domain: dict[str, _Sum] = {}
     by_protocol: dict[str, _Sum] = {}
     for device in world.devices:

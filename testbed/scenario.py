@@ -10,12 +10,14 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from analytics.kinds import AnalyticsConfig
+from analytics.config import AnalyticsConfig
 from core.clock import NS, wall_ns
 from core.config import Config, Duration, Label, load, parse, read_yaml
 from core.errors import ConfigError
 from gateway.kinds import GatewayConfig
-from simulator.world import DomainConfig, FaultConfig, WorldConfig
+from simulator.domain import DomainConfig
+from simulator.faults import FaultConfig
+from simulator.world import WorldConfig
 
 LEAD_NS = 2 * NS
 

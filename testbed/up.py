@@ -23,6 +23,7 @@ from testbed.runfolder import Manifest, RunFolder, new_run
 from testbed.scenario import Scenario
 from testbed.supervisor import Supervisor
 from wire.broker import Broker
+from wire.broker_config import BrokerConfig
 
 Told = Callable[[str, dict[str, object]], None]
 
@@ -54,7 +55,7 @@ def free_port() -> int:
 
 def launched_ns() -> int:
     """Return when this process started (ns UTC), so that first_row_s includes our own imports."""
-    return round(psutil.Process(os.getpid()).create_time() * NS)
+    return int(psutil.Process(os.getpid()).create_time() * NS)
 
 
 def manifest_of(scenario: Scenario, options: Options, mqtt: str) -> Manifest:
@@ -87,6 +88,13 @@ def _versions() -> dict[str, str]:
     return found
 
 
+def _broker(text: str) -> BrokerConfig:
+    """Return the broker to use: a kind, or somebody else's by URL."""
+    if "://" in text:
+        return BrokerConfig(url=text)
+    return BrokerConfig.model_validate({"kind": text})
+
+
 class Up:
     """One run. ``told`` hears the story line by line."""
 
@@ -99,7 +107,7 @@ class Up:
     async def run(self) -> dict[str, Any]:
         """Run to the end and return the report."""
         run = self.run_folder = new_run(self.options.data_dir, self.scenario.key)
-        async with Broker(run.broker, kind=self.options.broker) as broker:
+        async with Broker(_broker(self.options.broker), run.broker) as broker:
             run.write_manifest(manifest_of(self.scenario, self.options, broker.url))
             self._write_options(run)
             supervisor = self._supervisor = Supervisor(run, self._roles(), self._told)

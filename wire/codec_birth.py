@@ -15,6 +15,7 @@ from wire.quantities import check_unit
 from wire.topics import ID_PATTERN, Topic, check_id
 
 Id = Annotated[str, Meta(pattern=f"^{ID_PATTERN}$", max_length=64)]
+LayoutName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._~-]{1,160}$")]
 Text = Annotated[str, Meta(min_length=1, max_length=256)]
 Sid = Annotated[int, Meta(ge=0, le=(1 << 53) - 1)]
 _MAX_CHANNELS = 512
@@ -54,7 +55,7 @@ class StreamJson(Struct, frozen=True, omit_defaults=True):
     name: Id
     channels: Annotated[list[ChannelJson], Meta(min_length=1, max_length=_MAX_CHANNELS)]
     rate: Annotated[float, Meta(ge=0, le=1e6)] = 0.0
-    layout: Annotated[str, Meta(max_length=160)] = ""
+    layout: LayoutName | UnsetType = UNSET
 
 
 class CommandJson(Struct, frozen=True, omit_defaults=True):
@@ -159,9 +160,7 @@ def _channel_json(c: ChannelSpec) -> ChannelJson:
 
 def _stream(stream: StreamJson, kind: str) -> StreamSpec:
     _check_unique([c.name for c in stream.channels], f"channel of {stream.name}")
-    layout = stream.layout or f"{kind}.{stream.name}"
-    for part in layout.replace("~", ".").split("."):
-        check_id(part, "layout")
+    layout = f"{kind}.{stream.name}" if isinstance(stream.layout, UnsetType) else stream.layout
     channels = tuple(_channel(c, f"{stream.name}.{c.name}") for c in stream.channels)
     return StreamSpec(stream.name, LayoutSpec(layout, channels), round(NS / stream.rate) if stream.rate else 0)
 

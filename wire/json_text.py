@@ -58,7 +58,8 @@ def time_ns(t: float | str) -> int:
     if isinstance(t, int):
         ns = t * MS
     elif isinstance(t, float):
-        ns = round(t * MS)
+        whole = int(t)
+        ns = whole * MS + round((t - whole) * MS)  # the product alone would lose some hundred ns
     elif t.isascii() and t.isdigit() and len(t) < 20:
         ns = int(t)
     else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import socket
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,8 +79,12 @@ class Session(Protocol):
         """Connect; returns whether the broker still knew the session. Raises NotConnected."""
         ...
 
-    async def subscribe(self, filters: Sequence[str]) -> None:
-        """Subscribe and wait for the broker's word. Raises NotConnected, or WireError where it is refused."""
+    async def subscribe(self, filters: Sequence[str], *, wait: bool = True) -> None:
+        """Subscribe. Raises NotConnected, or WireError where it is refused.
+
+        ``wait`` for the broker's word, but not where it knew the session: rumqttd answers only after what it
+        kept for us is acknowledged.
+        """
         ...
 
     async def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
@@ -96,7 +100,9 @@ class Session(Protocol):
         ...
 
     async def ack(self, messages: Sequence[Message]) -> None:
-        """Acknowledge messages; those of an earlier connection are passed over (they come again)."""
+        """Acknowledge messages; the broker hears it in the order of arrival, so one that is held back holds back
+        those behind it. Messages of an earlier connection are passed over (they come again).
+        """
         ...
 
     async def close(self) -> None:
@@ -137,9 +143,9 @@ def endpoint(config: MqttConfig) -> Endpoint:
     )
 
 
-def default_client_id(role: str) -> str:
-    """Return a client id that stays the same over restarts on one machine."""
-    return f"{role}-{socket.gethostname()}"[:64]
+def client_id(*parts: str) -> str:
+    """Return a client id of letters, digits, ``.``, ``_`` and ``-`` only: rumqttd breaks on others."""
+    return re.sub(r"[^A-Za-z0-9._-]", ".", "-".join(parts))
 
 
 def topic_matches(pattern: str, topic: str) -> bool:

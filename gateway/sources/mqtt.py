@@ -36,7 +36,8 @@ class MqttSourceConfig(MqttConfig):
     """Settings of the MQTT source, beside those of :class:`wire.session.MqttConfig`.
 
     ``filter`` is the topic filter of this gateway's part of the city. Rows without a birth wait ``park`` long,
-    at most ``park_bytes``, while their device is asked for it.
+    at most ``park_bytes``, while their device is asked for it. What is parked is acknowledged to the broker: it
+    wants acknowledgements in order, and one unknown device must not hold up the others.
     """
 
     kind: Literal["mqtt"] = "mqtt"
@@ -58,7 +59,6 @@ class _Intake:
         self.rows: dict[int, list[Batch]] = {}
         self.times: dict[int, tuple[int, int]] = {}
         self.ask: set[str] = set()
-        self.settled: list[Message] = []
 
     def add(self, batch: Batch, sent: int, arrived: int) -> None:
         """Add rows; those sent within the same millisecond stay together."""
@@ -115,9 +115,7 @@ class MqttSource:
     async def connect(self) -> None:
         """Connect, subscribe, and ask the known devices who they are."""
         known = await self._session.connect()
-        if known:
-            self._parking.drop_held()
-        await self._session.subscribe([self.config.filter])
+        await self._session.subscribe([self.config.filter], wait=not known)
         self._asked.clear()
         devices = [d.path for d in self.catalog.devices.values() if "mqtt" in d.protocols]
         await self._ask_rebirth([*devices, *self._parking.devices()])
@@ -136,8 +134,8 @@ class MqttSource:
             self.metrics.count("messages_received", len(messages))
             arrivals = intake.arrivals()
             if arrivals:
-                return arrivals, partial(self._session.ack, intake.settled)
-            await self._session.ack(intake.settled)
+                return arrivals, partial(self._session.ack, messages)
+            await self._session.ack(messages)
 
     async def close(self) -> None:
         """Say goodbye to the broker, which keeps what comes meanwhile."""
@@ -174,17 +172,14 @@ class MqttSource:
     def _take(self, message: Message, intake: _Intake) -> None:
         try:
             topic = topics.parse(message.topic)
-            settled = self._read_rows(topic, message, intake) if topic.kind == "data" else True
-            if topic.kind != "data" and message.payload:  # no payload: a retained message was withdrawn
-                self._read_other(topic, message, intake)
+            if topic.kind == "data":
+                self._read_rows(topic, message, intake)
+            elif message.payload:  # without: a retained message was withdrawn
+                self._read_other(topic, message.payload, intake)
         except DecodeError as error:
             self._reject(message, str(error), intake)
-            return
-        if settled:
-            intake.settled.append(message)
 
-    def _read_other(self, topic: Topic, message: Message, intake: _Intake) -> None:
-        payload = message.payload
+    def _read_other(self, topic: Topic, payload: bytes, intake: _Intake) -> None:
         if topic.kind == "birth":
             self._read_birth(topic, payload, intake)
         elif topic.kind == "state":
@@ -216,8 +211,8 @@ class MqttSource:
                 if device.node == node and path.rpartition("/")[0] == area and path in self.sids:
                     self.sids[path] = state.sid
 
-    def _read_rows(self, topic: Topic, message: Message, intake: _Intake) -> bool:
-        """Decode rows; returns False where they were parked."""
+    def _read_rows(self, topic: Topic, message: Message, intake: _Intake) -> None:
+        """Decode rows, or park them."""
         entry = self.catalog.find(topic.stream_path)
         born = topic.path in self.sids
         if entry is None and born:
@@ -231,17 +226,15 @@ class MqttSource:
                     raise
             else:
                 intake.add(batch, sent, message.arrived)
-                return True
+                return
         intake.ask.add(topic.path)
         if not self._parking.put(topic.path, message):
             raise RejectedError("no-birth", "the parking for rows without a birth is full")
         self.metrics.count("messages_parked")
-        return False
 
     def _reject(self, message: Message, why: str, intake: _Intake) -> None:
         self.metrics.count("messages_rejected")
         intake.rejects.append((message.topic, why, message.payload))
-        intake.settled.append(message)
 
 
 def _own_command(name: str, device: str, args: dict[str, float | str]) -> Command:

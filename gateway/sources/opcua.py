@@ -90,6 +90,8 @@ class OpcuaSource:
 
     async def send(self, command: Command) -> None:
         """Call the device's method; what it answers comes as notes of ``read``."""
+        if not self._client.connected:
+            raise NotConnected(f"{self.config.url}: not connected")
         if command.device not in self._specs:
             raise CommandRefused(f"{command.device} is not on {self.config.url}")
         place, method = names.testbed_id(command.device), names.command_id(command.device)

@@ -46,16 +46,6 @@ class Parking:
                     del self._waiting[device]
         return out
 
-    def drop_held(self) -> None:
-        """Forget what the broker will deliver again."""
-        for device, messages in list(self._waiting.items()):
-            kept = [(deadline, message) for deadline, message in messages if not message.handle]
-            self.bytes -= sum(len(message.payload) for _, message in messages if message.handle)
-            if kept:
-                self._waiting[device] = kept
-            else:
-                del self._waiting[device]
-
     def devices(self) -> Iterator[str]:
         """Yield the devices that something waits for."""
         yield from self._waiting

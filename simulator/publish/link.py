@@ -7,7 +7,6 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
-from core.clock import NS
 from core.command import NodeState
 from core.errors import NotConnected, WireError
 from core.spec import DeviceSpec
@@ -121,8 +120,8 @@ class Link:
         delay = _BACKOFF_S[0]
         while True:
             try:
-                await self._session.connect()
-                await self._session.subscribe(self._filters())
+                known = await self._session.connect()
+                await self._session.subscribe(self._filters(), wait=not known)
                 self._greet()
                 self.error, delay = "", _BACKOFF_S[0]
                 async with asyncio.TaskGroup() as group:
@@ -165,8 +164,3 @@ class Link:
             for message in messages:
                 self._on_message(message)
             await self._session.ack(messages)
-
-
-def client_config(config: MqttConfig, client_id: str) -> MqttConfig:
-    """Return the settings of one connection; a broker forgets its queue of commands after a minute."""
-    return config.model_copy(update={"client_id": client_id, "expiry": 60 * NS})

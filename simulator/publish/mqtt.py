@@ -20,13 +20,13 @@ from core.errors import DecodeError
 from core.metrics import Metrics
 from core.ports import OnCommand
 from core.spec import DeviceSpec
-from simulator.publish.link import Link, client_config
+from simulator.publish.link import Link
 from simulator.publish.ring import Ring
 from wire import topics
 from wire.codec_command import decode_command, encode_event, encode_result
 from wire.codec_rows_out import encode_batch
 from wire.mqtt import open_mqtt
-from wire.session import SECOND, Message, MqttConfig, OpenSession
+from wire.session import SECOND, Message, MqttConfig, OpenSession, client_id
 
 Connection = Literal["area", "node", "own"]
 _NODE_SUFFIX = "-node"
@@ -43,6 +43,7 @@ class MqttPublisherConfig(MqttConfig):
 
     kind: Literal["mqtt"] = "mqtt"
     client_id: str = "simulator"
+    expiry: Duration = 60 * SECOND
     connection: Connection = "area"
     ring: Duration = 600 * SECOND
     ring_bytes: int = 256 << 20
@@ -156,7 +157,7 @@ class MqttPublisher:
         link = self.links[node] = Link(
             node,
             self.sid,
-            client_config(self.config, f"{self.config.client_id}:{node}"),
+            self.config.model_copy(update={"client_id": client_id(self.config.client_id, node)}),
             self._open_session,
             self._heard,
             backlog=self.config.backlog,

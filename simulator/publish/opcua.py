@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from types import TracebackType
 from typing import Literal
 
 from core.batch import Batch
@@ -53,9 +52,7 @@ class OpcuaPublisher:
         await self.server.start()
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *exc: object) -> None:
         await self.server.stop()
 
     async def announce(self, devices: Sequence[DeviceSpec]) -> None:

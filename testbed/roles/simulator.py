@@ -9,6 +9,7 @@ import sys
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from core.clock import NS
 from core.metrics import Metrics
@@ -17,6 +18,7 @@ from core.spec import Protocol
 from simulator.commandlog import read_log
 from simulator.inbox import Inbox
 from simulator.pacer import Pace, Pacer
+from simulator.publish.late import LatePublisher
 from simulator.world import World
 from testbed.control import Control, run_role
 from testbed.runfolder import Manifest, RunFolder
@@ -97,8 +99,10 @@ async def _publishers(
         def now() -> int:
             return clock.now() or world.start + world.now
 
-        server = OpcuaPublisherConfig(url=manifest.opcua)
-        found["opcua"] = await stack.enter_async_context(OpcuaPublisher(server, world.catalog, on_command, now))
+        place = urlsplit(manifest.opcua)
+        server = OpcuaPublisherConfig(host=place.hostname or "127.0.0.1", port=place.port or 4840)
+        inner = OpcuaPublisher(server, world.catalog, on_command, now)
+        found["opcua"] = await stack.enter_async_context(LatePublisher(inner))
     return found
 
 

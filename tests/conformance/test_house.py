@@ -113,9 +113,8 @@ def test_init_files_are_empty() -> None:
 
 
 def test_every_folder_of_modules_is_a_package() -> None:
-    """setuptools ships packages only, and test modules of one name collide outside packages."""
-    code = [p for p in tracked() if p.suffix == ".py" and p.relative_to(ROOT).parts[0] in (*ROOMS, "tests")]
-    assert sorted({name_of(p.parent) for p in code if not (p.parent / "__init__.py").is_file()}) == []
+    """setuptools ships packages only."""
+    assert sorted({name_of(p.parent) for p in modules() if not (p.parent / "__init__.py").is_file()}) == []
 
 
 def test_modules_are_small() -> None:

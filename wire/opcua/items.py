@@ -7,11 +7,13 @@ rings; publishing intervals and lifetimes have sane bounds, so a client that wen
 
 from __future__ import annotations
 
+import asyncio
 import struct
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol
 
 from asyncua import ua
+from asyncua.server.address_space import AttributeValue, NodeData
 from asyncua.server.internal_server import InternalServer
 from asyncua.server.internal_session import InternalSession
 from asyncua.server.monitored_item_service import MonitoredItemData, MonitoredItemService
@@ -213,11 +215,26 @@ def _cut(value: Any, index_range: str) -> Any:
     )
 
 
+_STANDARD: dict[Any, NodeData] = {}
+
+
+def _copies(nodes: dict[Any, NodeData]) -> dict[Any, NodeData]:
+    """Return nodes that can change without the given ones; the values themselves are only ever replaced."""
+    copies = {}
+    for key, node in nodes.items():
+        copy = copies[key] = NodeData(node.nodeid)
+        copy.attributes = {name: AttributeValue(cell.value) for name, cell in node.attributes.items()}
+        copy.references = list(node.references)
+        copy.call = node.call
+    return copies
+
+
 class Core(InternalServer):  # type: ignore[misc]
     """asyncua's server core with our sessions; ``keeper`` answers HistoryRead."""
 
     def __init__(self, keeper: HistoryKeeper) -> None:
         super().__init__()
+        self.time_task: asyncio.Task[None] | None
         self.keeper = keeper
         self.max_monitored_item_queue_size = 10_000
         self.max_session_timeout_ms = LIFETIME_MS
@@ -227,8 +244,21 @@ class Core(InternalServer):  # type: ignore[misc]
         given = {} if user is None else {"user": user}
         return Session(self, self.aspace, self.subscription_service, name, external=external, **given)
 
+    async def load_standard_address_space(self, shelf_file: Any = None) -> None:
+        """Load the standard's 6,000 nodes once a process (over a second) and copy them from then on."""
+        if not _STANDARD:
+            await super().load_standard_address_space(shelf_file)
+            _STANDARD.update(_copies(self.aspace._nodes))
+        else:
+            self.aspace._nodes.update(_copies(_STANDARD))
+
     async def stop(self) -> None:
         """Close what is left of sessions whose connection is gone, so that no task outlives the server."""
+        clock: asyncio.Task[None] | None = self.time_task
+        self.time_task = None
+        if clock is not None:  # asyncua would wait out its second
+            clock.cancel()
+            await asyncio.gather(clock, return_exceptions=True)
         for session in list(self._external_sessions.values()):
             await session.close_session(True)
         await super().stop()

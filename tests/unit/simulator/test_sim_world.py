@@ -237,9 +237,9 @@ def test_physical_fault_ends_with_its_span_or_with_maintenance(make_world: Any) 
     ("change", "where", "what"),
     [
         ({"kind": "pumpe"}, "equipment.0", "pumpe"),
-        ({"rated_kw": -1}, "equipment.0.pump.rated_kw", "greater than 0"),
-        ({"bering": {}}, "equipment.0.pump.bering", "unknown key"),
-        ({"count": 0}, "equipment.0.pump.count", "greater than or equal to 1"),
+        ({"rated_kw": -1}, "equipment.0.rated_kw", "greater than 0"),
+        ({"bering": {}}, "equipment.0.bering", "unknown key"),
+        ({"count": 0}, "equipment.0.count", "greater than or equal to 1"),
         ({"sensors": {"wibration": {}}}, "equipment.0", "wibration"),
         ({"id": "pump"}, "equipment.0", "two devices"),
         ({"area": ""}, "equipment.0", "area"),

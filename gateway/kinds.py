@@ -1,0 +1,45 @@
+"""Every kind of source, stage and store that a configuration can name."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from core.config import Config
+from gateway.buffer import BufferConfig
+from gateway.commands import CommandConfig
+from gateway.deadletters import DeadLetterConfig
+from gateway.drain import DrainConfig
+from gateway.rules import RuleConfig
+from gateway.sources.memory import MemorySourceConfig
+from gateway.sources.mqtt import MqttSourceConfig
+from gateway.sources.opcua import OpcuaSourceConfig
+from gateway.stages.downsample import DownsampleConfig
+from gateway.stages.units import UnitsConfig
+from gateway.stores.duck import DuckConfig
+from gateway.stores.influx import InfluxConfig
+from gateway.stores.memory import MemoryStoreConfig
+from gateway.stores.parquet import ParquetConfig
+from gateway.supervise import SuperviseConfig
+from gateway.validate import ValidateConfig
+
+SourceConfig = Annotated[MqttSourceConfig | OpcuaSourceConfig | MemorySourceConfig, Field(discriminator="kind")]
+StageConfig = Annotated[UnitsConfig | DownsampleConfig, Field(discriminator="kind")]
+StoreConfig = Annotated[DuckConfig | InfluxConfig | MemoryStoreConfig, Field(discriminator="kind")]
+
+
+class GatewayConfig(Config):
+    sources: tuple[SourceConfig, ...] = ()
+    rules: tuple[RuleConfig, ...] = ()
+    stages: tuple[StageConfig, ...] = (DownsampleConfig(),)
+    store: StoreConfig = DuckConfig()
+    also: tuple[StoreConfig, ...] = ()
+    raw: ParquetConfig | None = ParquetConfig()
+    buffer: BufferConfig = BufferConfig()
+    validate_: ValidateConfig = Field(ValidateConfig(), alias="validate")
+    commands: CommandConfig = CommandConfig()
+    dead_letters: DeadLetterConfig = DeadLetterConfig()
+    supervise: SuperviseConfig = SuperviseConfig()
+    drain: DrainConfig = DrainConfig()
+    inflight: int = 64

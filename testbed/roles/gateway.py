@@ -1,0 +1,88 @@
+"""The gateway's process: sources, validation, durable buffer, edge rules, command routing; nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import sys
+from pathlib import Path
+from typing import Any
+
+from core.catalog import Catalog
+from core.ports import Source
+from gateway.kinds import GatewayConfig
+from gateway.service import Gateway
+from gateway.sources.mqtt import MqttSource, MqttSourceConfig
+from gateway.sources.opcua import OpcuaSource, OpcuaSourceConfig
+from testbed.control import Control, run_role
+from testbed.runfolder import Manifest, RunFolder
+from testbed.scenario import read
+
+ROLE = "gateway"
+DRAIN_S = 20.0
+
+
+async def run(folder: RunFolder, control: Control) -> None:
+    """Run until told to stop; what was taken in is in the buffer."""
+    manifest = folder.manifest()
+    scenario = read(Path(manifest.scenario), Path(manifest.data) if manifest.data else None)
+    catalog = Catalog()
+    gateway = Gateway(
+        scenario.gateway, folder.root, catalog, build_sources(scenario.gateway, manifest, catalog), manifest.clock
+    )
+    serving = asyncio.create_task(gateway.run(), name="gateway")
+    reporting = asyncio.create_task(_report(gateway, folder, control), name="report")
+    gc.collect()
+    gc.freeze()  # what start-up made lives as long as the process: no collection need look at it again
+    control.say("ready")
+    try:
+        await _serve(gateway, serving, control)
+    finally:
+        reporting.cancel()
+        await asyncio.gather(reporting, return_exceptions=True)
+        gateway.stop()
+        await serving
+        folder.write_status(ROLE, gateway.snapshot())
+
+
+def build_sources(config: GatewayConfig, manifest: Manifest, catalog: Catalog) -> dict[str, Source]:
+    """Return the sources by name; without any in the configuration, those of the embedded run."""
+    kinds = config.sources or (MqttSourceConfig(url=manifest.mqtt), OpcuaSourceConfig(url=manifest.opcua))
+    found: dict[str, Source] = {}
+    for kind in kinds:
+        name = kind.kind if kind.kind not in found else f"{kind.kind}:{len(found) + 1}"
+        if isinstance(kind, MqttSourceConfig):
+            found[name] = MqttSource(kind, catalog)
+        elif isinstance(kind, OpcuaSourceConfig):
+            found[name] = OpcuaSource(kind, catalog)
+    return found
+
+
+async def _serve(gateway: Gateway, serving: asyncio.Task[None], control: Control) -> None:
+    while True:
+        order = asyncio.create_task(control.next(), name="order")
+        await asyncio.wait({order, serving}, return_when=asyncio.FIRST_COMPLETED)
+        if serving.done():
+            order.cancel()
+            return serving.result()
+        if order.result() == "stop":
+            return None
+        drained = await gateway.drain(DRAIN_S)
+        control.say("drained", **{**status(gateway), **drained})
+
+
+def status(gateway: Gateway) -> dict[str, Any]:
+    """Return figures for the status file, the page and the report."""
+    return gateway.snapshot()
+
+
+async def _report(gateway: Gateway, folder: RunFolder, control: Control) -> None:
+    while True:
+        await asyncio.sleep(1.0)
+        figures = status(gateway)
+        folder.write_status(ROLE, figures)
+        control.say("status", **figures)
+
+
+if __name__ == "__main__":
+    run_role(lambda control: run(RunFolder(Path(sys.argv[1])), control))
