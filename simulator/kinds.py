@@ -13,11 +13,13 @@ from simulator.equipment.cnc import CncConfig
 from simulator.equipment.compressor import CompressorConfig
 from simulator.equipment.conveyor import ConveyorConfig
 from simulator.equipment.crossing import CrossingConfig
+from simulator.equipment.dock import DockConfig
 from simulator.equipment.fan import FanConfig
 from simulator.equipment.filler import FillerConfig
 from simulator.equipment.labeller import LabellerConfig
 from simulator.equipment.pump import PumpConfig
 from simulator.equipment.replay import ReplayConfig
+from simulator.equipment.van import VanConfig
 
 #: every equipment kind there is, one line each: factory, logistics, urban
 Equipment = Annotated[
@@ -31,6 +33,8 @@ Equipment = Annotated[
     | CasePackerConfig
     | ReplayConfig
     | ConveyorConfig
+    | DockConfig
+    | VanConfig
     | AirStationConfig
     | CrossingConfig,
     Field(discriminator="kind"),
