@@ -10,7 +10,7 @@ import simpy
 from numpy.typing import NDArray
 
 from core import seed
-from core.clock import NS
+from core.clock import NS, parse_duration
 from core.command import Command, CommandResult, Event, Severity, Status
 from core.errors import CommandFailed, CommandRefused
 from core.spec import CommandSpec, DeviceSpec
@@ -99,6 +99,10 @@ class Asset:
 
     def on_effect(self, fault: str, size: float) -> None:
         """React to a physical fault beginning (size > 0) or ending (0)."""
+
+    def ends(self) -> int | None:
+        """Return the simulated ns from which it has nothing more to report; None: never."""
+        return None
 
     @classmethod
     def truth(cls, stream: str, view: View) -> Mapping[str, NDArray[Any] | float]:
@@ -255,7 +259,7 @@ class Asset:
         kind = self.faults[fault]
         if isinstance(kind, WearFault):
             component = self.components[kind.component]
-            component.factor = float(args.get("rate", kind.rate))
+            component.factor = self._fault_rate(component, kind, args)
             self.adapt_wear()
             self.host.truth.began(self.spec.path, fault, kind.component, self.now, str(dict(args)))
             return
@@ -264,6 +268,13 @@ class Asset:
         self.put(f"fault.{fault}", size)
         self.on_effect(fault, size)
         self.host.truth.began(self.spec.path, fault, "", self.now, str(dict(args)))
+
+    def _fault_rate(self, component: Component, kind: WearFault, args: Mapping[str, float | str]) -> float:
+        """Return the factor on the wear rate: as given, or such that the part fails after ``fails_in`` of working."""
+        if "fails_in" not in args:
+            return float(args.get("rate", kind.rate))
+        left = component.life.path.life_s - component.age_s
+        return left * NS / max(parse_duration(args["fails_in"]), 1) / (self.stress(component.name) or 1.0)
 
     def heal(self, fault: str) -> None:
         """End a physical fault; nothing happens if it ended already."""

@@ -15,7 +15,8 @@ from pydantic import BeforeValidator, Field
 
 from core import seed
 from core.clock import parse_duration
-from core.config import Config, Duration
+from core.config import Config
+from core.errors import ConfigError, TestbedError
 from core.spec import Name
 from simulator.grid import Block, Floats
 
@@ -32,13 +33,19 @@ NEVER = 1 << 62
 
 
 def _signed(value: object) -> object:
-    if isinstance(value, str) and value.strip().startswith("-"):
-        return -parse_duration(value.strip()[1:])
+    """Return ns of a duration that may begin with a minus."""
+    try:
+        if isinstance(value, str) and value.strip().startswith("-"):
+            return -parse_duration(value.strip()[1:])
+        if isinstance(value, (str, int, float)) and not isinstance(value, bool):
+            return -parse_duration(-value) if not isinstance(value, str) and value < 0 else parse_duration(value)
+    except TestbedError as error:
+        raise ValueError(str(error)) from error
     return value
 
 
-#: simulated time relative to the live start; negative (``-2d``) lies in the history
-SimTime = Annotated[Duration, BeforeValidator(_signed)]
+#: simulated time relative to the live start, in ns; written like a `Duration`, negative (``-2d``) in the history
+SimTime = Annotated[int, BeforeValidator(_signed)]
 
 
 class FaultConfig(Config):
@@ -57,7 +64,11 @@ class FaultConfig(Config):
 
 @dataclass(frozen=True, slots=True)
 class WearFault:
-    """Physical fault that multiplies the wear rate of a component by ``args.rate``."""
+    """Physical fault that multiplies the wear rate of a component by ``args.rate``.
+
+    ``args.fails_in`` (a duration) instead chooses the rate from the wear at that moment, so that the component fails
+    after so much working time at the present load, unless something is done.
+    """
 
     component: str
     rate: float
@@ -77,6 +88,18 @@ class Effect:
 
 
 FaultKind = WearFault | Effect
+
+
+def check_args(fault: FaultConfig, kind: FaultKind) -> None:
+    """Raise ConfigError for arguments that a physical fault cannot take."""
+    known = ("rate", "fails_in") if isinstance(kind, WearFault) else ("size",)
+    for name, value in fault.args.items():
+        if name not in known:
+            raise ConfigError("faults", f"{fault.fault} takes no argument {name!r}", f"known: {', '.join(known)}")
+        try:
+            _ = parse_duration(value) if name == "fails_in" else float(value)
+        except (ValueError, TestbedError) as error:
+            raise ConfigError("faults", f"{fault.fault}: {name} is {value!r}", str(error)) from error
 
 
 @dataclass(slots=True)

@@ -19,6 +19,7 @@ from simulator.grid import Block, Floats, Grid, Ints, cut, phase_of
 from simulator.sensors import Chain, params, wander
 from simulator.slow import SlowNoise
 from simulator.state import StateTable
+from simulator.timetable import Timetable
 from simulator.truth import TruthLog
 from simulator.view import View, slow_noise
 from simulator.wear.component import PathPool
@@ -235,8 +236,7 @@ def _sampler(
     members = [member for member, _ in group]
     paths = [fleet.specs[m].stream_path(stream.name) for m in members]
     layout = next(s.layout for s in fleet.specs[members[0]].streams if s.name == stream.name)
-    phases = [phase_of(seed.key(root, path, "phase"), *timing) for path in paths]
-    grid = Grid(*timing, np.array(phases, dtype=np.int64))
+    grid = _grid(stream, [fleet.configs[m] for m in members], paths, timing, root)
     first = grid.before(epoch)
     return Sampler(
         fleet,
@@ -249,6 +249,16 @@ def _sampler(
         first,
         np.zeros_like(first),
     )
+
+
+def _grid(
+    stream: Stream, configs: Sequence[EquipmentConfig], paths: Sequence[str], timing: tuple[int, int, int], root: int
+) -> Grid:
+    given = [rows for config in configs if (rows := config.instants(stream.name)) is not None]
+    if given:
+        return Timetable(*timing, np.zeros(len(given), dtype=np.int64), given)
+    phases = [phase_of(seed.key(root, path, "phase"), *timing) for path in paths]
+    return Grid(*timing, np.array(phases, dtype=np.int64))
 
 
 def _chain(

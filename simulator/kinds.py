@@ -9,15 +9,19 @@ from pydantic import Field
 from simulator.equipment.air_station import AirStationConfig
 from simulator.equipment.compressor import CompressorConfig
 from simulator.equipment.conveyor import ConveyorConfig
+from simulator.equipment.crossing import CrossingConfig
 from simulator.equipment.fan import FanConfig
 from simulator.equipment.pump import PumpConfig
+from simulator.equipment.replay import ReplayConfig
 
-#: every equipment kind there is, one line each
+#: every equipment kind there is, one line each: factory, logistics, urban
 Equipment = Annotated[
-    AirStationConfig  # urban
-    | ConveyorConfig  # logistics
-    | CompressorConfig  # factory
+    PumpConfig
     | FanConfig
-    | PumpConfig,
+    | CompressorConfig
+    | ReplayConfig
+    | ConveyorConfig
+    | AirStationConfig
+    | CrossingConfig,
     Field(discriminator="kind"),
 ]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fnmatch import fnmatch
+from functools import cached_property
 
 import numpy as np
 import simpy
@@ -24,7 +25,7 @@ from simulator.asset import Asset, Steps
 from simulator.domain import DomainConfig, devices
 from simulator.environment import DAY, Environment
 from simulator.equipment.base import EquipmentConfig
-from simulator.faults import NEVER, SENSOR_FAULTS, FaultConfig, SensorFault
+from simulator.faults import NEVER, SENSOR_FAULTS, FaultConfig, SensorFault, check_args
 from simulator.fleet import Fleet, Sampler, Sampling, samplers
 from simulator.grid import Grid
 from simulator.host import Host, Service
@@ -102,6 +103,13 @@ class World:
         """Simulated ns up to which events have run."""
         return int(self.env.now)
 
+    @cached_property
+    def natural_end(self) -> int | None:
+        """Simulated ns after which no device has anything more to report; None where one goes on forever."""
+        ends = [asset.ends() for asset in self.assets.values()]
+        known = [end for end in ends if end is not None]
+        return max(known) if known and len(known) == len(ends) else None
+
     def advance(self, t1: int) -> None:
         """Run every event before ``t1`` (simulated ns)."""
         if t1 > self.now:
@@ -170,6 +178,7 @@ class World:
             if fault.fault in SENSOR_FAULTS:
                 self._inject_sensor(fault, asset)
             elif fault.fault in asset.faults:
+                check_args(fault, asset.faults[fault.fault])
                 self.env.process(self._physical(fault, asset))
             else:
                 known = ", ".join([*asset.faults, *SENSOR_FAULTS])

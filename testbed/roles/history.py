@@ -10,6 +10,7 @@ from pathlib import Path
 
 from core.clock import NS, mono_ns
 from testbed.control import Control, run_role
+from testbed.learning import describe, train
 from testbed.runfolder import RunFolder
 from testbed.scenario import Scenario, read
 
@@ -36,10 +37,10 @@ async def _work(folder: RunFolder, control: Control) -> None:
     if scenario.config.history.days and not (folder.history / "rendered.json").exists():
         await asyncio.to_thread(_render, folder, scenario, manifest.start, manifest.seed)
         _mark(folder, "rendered", began)
-    models = await asyncio.to_thread(_train, folder, scenario, manifest.seed)
+    if scenario.config.history.days and scenario.config.analytics.groups:
+        models = await asyncio.to_thread(train, folder, scenario.config.analytics, manifest.seed)
+        control.say("told", text=describe(models, (mono_ns() - began) / NS))
     _mark(folder, "trained", began)
-    if models:
-        control.say("told", text=models)
 
 
 def _render(folder: RunFolder, scenario: Scenario, start: int, seed: int) -> None:
@@ -48,11 +49,6 @@ def _render(folder: RunFolder, scenario: Scenario, start: int, seed: int) -> Non
     sampling = history_sampling(scenario.config.history.every, scenario.config.history.fast_every)
     world = history_world(scenario.world(), start, seed, sampling)
     write_history(world, folder.history, folder.truth / "history")
-
-
-def _train(folder: RunFolder, scenario: Scenario, seed: int) -> str:
-    """Train the scenario's models; returns what people should hear."""
-    return ""
 
 
 def _mark(folder: RunFolder, step: str, began: int) -> None:

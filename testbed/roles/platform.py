@@ -43,7 +43,7 @@ class Platform:
         history = round(scenario.config.history.days * 86_400e9)
         info = RunInfo(name, manifest.seed, manifest.clock, scenario.key, manifest.start - history)
         self.live = LiveState(self.catalog, info)
-        self.analyst = Analyst(scenario, folder, manifest, self.catalog, self.link, self._tell)
+        self.analyst = Analyst(scenario, folder, self.catalog, self.link, self._tell, self._say)
         self.drain = Drain(
             DrainConfig(),
             folder.buffer,
@@ -128,6 +128,9 @@ class Platform:
         self.live.tell(notes)
         self.shelves.keep(notes)
 
+    def _say(self, text: str) -> None:
+        self.control.say("told", text=text)
+
     async def _open_portal(self) -> None:
         from portal.app import create_app
         from portal.config import PortalConfig
@@ -138,7 +141,7 @@ class Platform:
         app = create_app(self.live, self.shelves.reader(), self.link.send, config)
         served = await serve(app, config.host, config.port)
         self._stack.push_async_callback(served.stop)
-        self.control.say("told", text=f"page and API at {served.url}")
+        self._say(f"page and API at {served.url}")
 
     async def _report(self) -> None:
         while True:

@@ -135,3 +135,10 @@ def rig():
 def soon(step: int = 0) -> int:
     """A whole tenth of a second near now."""
     return wall_ns() // NS * NS + step * 100 * MS
+
+
+async def eventually(done: Callable[[], object]) -> None:
+    """Wait until ``done``."""
+    async with asyncio.timeout(10):
+        while not done():  # noqa: ASYNC110 - what is waited for does not know of us
+            await asyncio.sleep(0.01)
