@@ -13,7 +13,7 @@ import signal
 import sys
 import threading
 from collections.abc import Awaitable, Callable
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from core.errors import TestbedError
 
@@ -21,7 +21,9 @@ Order = Literal["drain", "stop"]
 
 
 class Control(Protocol):
-    """What a role sees of whoever runs it."""
+    """What a role sees of whoever runs it. ``details`` is what came with the last order."""
+
+    details: dict[str, Any]
 
     async def next(self) -> Order:
         """Return the next order, waiting for it."""
@@ -36,7 +38,8 @@ class PipeControl:
     """Orders from the parent's pipe; statements into it."""
 
     def __init__(self) -> None:
-        self._orders: asyncio.Queue[Order] = asyncio.Queue()
+        self.details: dict[str, Any] = {}
+        self._orders: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self._out = -1
 
     def open(self) -> None:
@@ -52,11 +55,13 @@ class PipeControl:
         try:
             os.write(self._out, line.encode())
         except OSError:
-            self._orders.put_nowait("stop")
+            self._orders.put_nowait({"do": "stop"})
 
     async def next(self) -> Order:
         """Return the next order; ``stop`` when the parent is gone."""
-        return await self._orders.get()
+        self.details = await self._orders.get()
+        order: Order = self.details["do"]
+        return order
 
     def _listen(self, loop: asyncio.AbstractEventLoop) -> None:
         rest = b""
@@ -65,9 +70,9 @@ class PipeControl:
             data = os.read(0, 65536)
             rest += data
             *lines, rest = rest.split(b"\n")
-            orders: list[Order] = [json.loads(line)["do"] for line in lines if line]
+            orders: list[dict[str, Any]] = [json.loads(line) for line in lines if line]
             if not data:
-                orders.append("stop")
+                orders.append({"do": "stop"})
             try:
                 for order in orders:
                     loop.call_soon_threadsafe(self._orders.put_nowait, order)
@@ -89,6 +94,7 @@ class SignalControl:
     """
 
     def __init__(self, seconds: float | None = None, ending: tuple[Order, ...] = ("drain", "stop")) -> None:
+        self.details: dict[str, Any] = {}
         self._orders: asyncio.Queue[Order] = asyncio.Queue()
         self._seconds, self._ending = seconds, ending
         self._told = False
