@@ -34,9 +34,9 @@ class Flow:
         self.capacity = capacity
         self.entered = 0
         self.left = 0
-        self.berth = simpy.Resource(env, capacity=1)
         self.open_end = False  # nobody takes: what enters leaves
         self._env = env
+        self.berth = simpy.Resource(env, capacity=1)
         self._store = simpy.Store(env, capacity=capacity)
 
     def __len__(self) -> int:
