@@ -83,12 +83,21 @@ class PipeControl:
 
 
 class SignalControl:
-    """Orders from the terminal, for a role started by hand: Ctrl-C or SIGTERM drains, then stops."""
+    """Orders for a role started by hand: Ctrl-C, SIGTERM or the end of its time give the orders of the end.
 
-    def __init__(self, seconds: float | None = None) -> None:
+    Parameters
+    ----------
+    seconds
+        Wall time after which the role ends by itself; None: when it is told.
+    ending
+        What the role is ordered then, in this order.
+    """
+
+    def __init__(self, seconds: float | None = None, ending: tuple[Order, ...] = ("drain", "stop")) -> None:
         self.details: dict[str, Any] = {}
         self._orders: asyncio.Queue[Order] = asyncio.Queue()
-        self._seconds = seconds
+        self._seconds, self._ending = seconds, ending
+        self._told = False
 
     def open(self) -> None:
         """Install the signal handlers; call once, inside the running loop."""
@@ -99,25 +108,30 @@ class SignalControl:
             except NotImplementedError:  # Windows loops have no signal handlers
                 signal.signal(number, lambda *_: loop.call_soon_threadsafe(self._end))
         if self._seconds is not None:
-            loop.call_later(self._seconds, self._end)
+            loop.call_later(self._seconds, self._time_is_up)
 
     def say(self, what: str, **fields: object) -> None:
         """Show what a person should see; statuses go to the status file alone."""
         if what == "told":
             print(fields.get("text", ""), file=sys.stderr, flush=True)
-        elif what not in ("status",):
-            print(f"{what}: " + " ".join(f"{k}={v}" for k, v in fields.items()), file=sys.stderr, flush=True)
+        elif what != "status":
+            figures = (f"{k}={v}" for k, v in fields.items() if isinstance(v, (str, int, float)) and v != "")
+            print(" ".join((what, *figures)), file=sys.stderr, flush=True)
 
     async def next(self) -> Order:
         """Return the next order."""
         return await self._orders.get()
 
+    def _time_is_up(self) -> None:
+        if not self._told:
+            self._end()
+
     def _end(self) -> None:
-        if self._orders.qsize() or self._seconds == -1:
+        if self._told:
             os._exit(130)  # a second Ctrl-C always ends everything
-        self._seconds = -1
-        self._orders.put_nowait("drain")
-        self._orders.put_nowait("stop")
+        self._told = True
+        for order in self._ending:
+            self._orders.put_nowait(order)
 
 
 def run_role(role: Callable[[PipeControl], Awaitable[None]]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,12 @@ ROLE = "gateway"
 DRAIN_S = 20.0
 
 
-async def run(folder: RunFolder, control: Control) -> None:
-    """Run until told to stop; what was taken in is in the buffer."""
-    manifest = folder.manifest()
+async def run(folder: RunFolder, control: Control, places: Mapping[str, object] | None = None) -> None:
+    """Run until told to stop; what was taken in is in the buffer.
+
+    ``places`` says what this process finds elsewhere than the manifest says.
+    """
+    manifest = folder.manifest().model_copy(update=dict(places or {}))
     scenario = read(Path(manifest.scenario), Path(manifest.data) if manifest.data else None)
     catalog = Catalog()
     gateway = Gateway(

@@ -48,11 +48,13 @@ _RUNS = {
 _FORMS = {1: "<?", 2: "<b", 3: "<B", 4: "<h", 5: "<H", 6: "<i", 7: "<I", 8: "<q", 9: "<Q", 10: "<f", 11: "<d"}
 _SCALARS = {kind: struct.Struct(form) for kind, form in _FORMS.items()}
 _ARRAYS = {6: "<i4", 7: "<u4", 8: "<i8", 10: "<f4", 11: "<f8"}
-_LATEST = (2**63 - 1) // 100  # 2262, the last time that ns UTC can say
+_LATEST = 2**63 // 100 - 1  # 2262, the last time that ns UTC can say
 _BROKEN = (
     struct.error, ua.UaError, IndexError, KeyError, ValueError, TypeError, AttributeError, OverflowError,
     RecursionError,
 )  # fmt: skip
+#: left to asyncua; not arrays of Null, Variant and structures, where a few bytes can ask for endless work
+_SAFE = frozenset(range(1, 22))
 _U16, _I32, _U32, _I64 = struct.Struct("<H"), struct.Struct("<i"), struct.Struct("<I"), struct.Struct("<q")
 _TAIL = struct.Struct("<IqHq")
 _RUN = 512
@@ -246,7 +248,7 @@ def _read_run(data: bytes, at: int, left: int, handle: int | None, sink: _Sink) 
         sink.runs.append(
             Notices(
                 rows["handle"].astype(np.int64) if handle is None else np.full(run, handle, np.int64),
-                t + rows["pico"] // 100 if mask & _SOURCE_PICO else t,
+                t + np.minimum(rows["pico"], 9999) // 100 if mask & _SOURCE_PICO else t,
                 rows["value"].astype(np.float64),
                 rows["status"].astype(np.uint32),
                 _times(rows["server"]),
@@ -278,7 +280,7 @@ def _read_one(data: bytes, at: int, handle: int | None, sink: _Sink) -> int:
     if mask & _SOURCE:
         t, at = _time(_I64.unpack_from(data, at)[0]), at + 8
     if mask & _SOURCE_PICO:
-        t, at = t + _U16.unpack_from(data, at)[0] // 100, at + 2
+        t, at = t + min(_U16.unpack_from(data, at)[0], 9999) // 100, at + 2
     if mask & _SERVER:
         sent, at = _time(_I64.unpack_from(data, at)[0]), at + 8
     if mask & _SERVER_PICO:
@@ -307,6 +309,8 @@ def _read_variant(data: bytes, at: int) -> tuple[Any, int]:
             raise DecodeError("opcua-value", "text is cut short")
         text = data[at : at + size]
         return (text.decode("utf-8", "replace") if kind == _STRING else text), at + size
+    if kind & 0x3F not in _SAFE:
+        raise DecodeError("opcua-value", f"type {kind & 0x3F} is not read here")
     buffer = Buffer(data, at)
     value = variant_from_binary(buffer).Value
     return value, buffer.cur_pos

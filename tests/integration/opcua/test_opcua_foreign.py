@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 import numpy as np
 import pytest
 from asyncua import Client, ua
-from conftest import device, eventually, rows, soon
+from opcua_rig import device, eventually, rows, soon
 
 from core.clock import MS, wall_ns
 from core.command import CommandResult, Event

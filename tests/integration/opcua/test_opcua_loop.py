@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from conftest import FAST, device, eventually, rows, soon
+from opcua_rig import FAST, device, eventually, rows, soon
 
 from core.batch import concat
 from core.clock import MS, wall_ns

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 from asyncua.crypto.cert_gen import generate_private_key, generate_self_signed_app_certificate
-from conftest import device, rows, soon
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.x509.oid import ExtendedKeyUsageOID
+from opcua_rig import device, rows, soon
 
 from core.errors import NotConnected, WireError
 from gateway.sources.opcua import OpcuaSource, OpcuaSourceConfig
