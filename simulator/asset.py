@@ -97,6 +97,10 @@ class Asset:
         """Return what commands do: a text (done at once) or a process whose return value is the text."""
         return {"start": self._start, "stop": self._stop, "maintain": self._maintain, "derate": self._derate}
 
+    def repair_s(self, component: Component) -> float:
+        """Return how long the repair of a failed component takes, in s."""
+        return self.host.service.repair_s
+
     def on_effect(self, fault: str, size: float) -> None:
         """React to a physical fault beginning (size > 0) or ending (0)."""
 
@@ -151,15 +155,33 @@ class Asset:
         while self.state in DOWN:
             yield self.changed
 
-    def take(self, flow: Flow) -> Generator[simpy.Event, Any, Any]:
-        """Return the next item of a flow, starved while there is none; waits on while the equipment is down."""
+    def take(self, flow: Flow, linger_s: float = 0.0) -> Generator[simpy.Event, Any, Any]:
+        """Return the next item of a flow; waits on while the equipment is down.
+
+        While there is none the equipment runs on for ``linger_s`` and then is starved.
+        """
         wait = flow.get()
-        if not wait.triggered and self.state not in DOWN:
-            self.enter(State.STARVED)
+        if not wait.triggered:
+            self._starve(wait, linger_s)
         item = yield wait
         yield from self.up()
         self.enter(State.RUNNING)
         return item
+
+    def _starve(self, wait: simpy.Event, linger_s: float) -> None:
+        """Become starved if an event has not come after a while; equipment that is down is asked again later."""
+        if linger_s <= 0:
+            if self.state not in DOWN:
+                self.enter(State.STARVED)
+            return
+
+        def due(_: simpy.Event) -> None:
+            if not wait.triggered:
+                self._starve(wait, linger_s if self.state in DOWN else 0.0)
+
+        pause = self.seconds(linger_s)
+        assert pause.callbacks is not None
+        pause.callbacks.append(due)
 
     def give(self, flow: Flow, item: Any) -> Steps:
         """Put an item into a flow, blocked while it is full."""
@@ -236,7 +258,7 @@ class Asset:
     def _repair(self, component: Component) -> Steps:
         with self.host.crew.request() as crew:
             yield crew
-            yield self.seconds(self.host.service.repair_s)
+            yield self.seconds(self.repair_s(component))
         self._renew([component])
         self.enter(self._resume)
         self.tell("repaired", f"{component.name} replaced after failure")

@@ -19,6 +19,8 @@ from core.clock import NS
 from simulator.grid import Floats
 from simulator.state import Column, Ramp, StateTable, Step
 
+WEAR = "wear"
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Path:
@@ -115,6 +117,7 @@ class Component:
         self.factor = 1.0  # of faults, ends with the life
         self.life = Life(-1, 0, Path(1.0, np.zeros(2), 0.0))
         self.failed = False
+        self.mode = WEAR  # how the present life ended or would end
         self._model = model
         self._generator = generator
         self._table = table
@@ -145,7 +148,7 @@ class Component:
         number = self.life.number + 1
         path = self._model.path(self._generator(number))
         self.life = Life(number, self._now, path)
-        self.factor, self.failed, self._rate = 1.0, False, 0.0
+        self.factor, self.failed, self.mode, self._rate = 1.0, False, WEAR, 0.0
         self._timer += 1
         self._table.put(self._device, f"{self.name}.path", self._now, float(self._pool.add(path)))
         self._table.put(self._device, f"{self.name}.life", self._now, float(number))
@@ -162,21 +165,28 @@ class Component:
         if rate > 0:
             self._arm(max(0, int(np.ceil((self.life.path.life_s - age) / rate * NS))))
 
+    def fail(self, mode: str) -> None:
+        """Fail at once, before its life is over: ``mode`` tells why."""
+        if not self.failed:
+            age = self.age_s
+            self.mode = mode
+            self._end(age)
+
     def _arm(self, delay: int) -> None:
         armed = self._timer
 
         def due(_: simpy.Event) -> None:
             if self._timer == armed:
-                self._fail()
+                self._end(self.life.path.life_s)
 
         timeout = self._env.timeout(delay)
         assert timeout.callbacks is not None
         timeout.callbacks.append(due)
 
-    def _fail(self) -> None:
+    def _end(self, age_s: float) -> None:
         self.failed, self._rate = True, 0.0
         self._timer += 1
-        self._table.put(self._device, f"{self.name}.age", self._now, self.life.path.life_s, 0.0)
+        self._table.put(self._device, f"{self.name}.age", self._now, age_s, 0.0)
         self._on_failure(self)
 
 

@@ -28,7 +28,9 @@ EVENT = Event("s/a/p1", "failure", "x", 5)
 
 @pytest.fixture
 async def buffer(tmp_path):
-    made = Buffer(BufferConfig(), tmp_path, Catalog([device("p1", wave=True), device("p2", wave=True)]), Metrics())
+    made = Buffer(
+        BufferConfig(), tmp_path / "buffer", Catalog([device("p1", wave=True), device("p2", wave=True)]), Metrics()
+    )
     made.open()
     made.start()
     yield made
@@ -47,7 +49,7 @@ def memory(catalog: Catalog) -> MemoryStore:
 @asynccontextmanager
 async def running(tmp_path, catalog, stores, **kw):
     config = DrainConfig.model_validate({"commit_every": "10ms", "live_every": "5ms", "backoff": "20ms"})
-    made = Drain(config, tmp_path, catalog, stores, **kw)
+    made = Drain(config, tmp_path / "buffer", catalog, stores, **kw)
     task = asyncio.create_task(made.run())
     try:
         yield made
@@ -78,7 +80,7 @@ async def test_rows_and_notes_reach_the_store_and_the_listener_once_and_in_order
     assert stored_seqs(store) == list(range(20))
     assert notes == store.notes == [EVENT]
     assert report["stored"] == {"s/a/p1/main": 20}
-    assert json.loads((tmp_path / "drained.json").read_text()) == {"position": 21}
+    assert json.loads((tmp_path / "buffer" / "drained.json").read_text()) == {"position": 21}
     assert drain.snapshot()["latency_ms"]["stored_p50"] >= 5
     assert drain.snapshot()["stored_values"] == 40
     assert [d.path for d in store.devices] == ["s/a/p1", "s/a/p2"]
@@ -114,7 +116,7 @@ async def test_the_gateway_may_trim_only_what_every_store_holds(tmp_path, buffer
         await put(buffer, rows(range(5)))
         report = await drain.finish(timeout_s=0.3)
     assert report["timed_out"]
-    assert json.loads((tmp_path / "drained.json").read_text()) == {"position": 0}
+    assert json.loads((tmp_path / "buffer" / "drained.json").read_text()) == {"position": 0}
 
 
 async def test_a_refused_record_goes_to_the_dead_letters_alone(tmp_path, buffer):
@@ -168,12 +170,36 @@ async def test_open_windows_survive_a_restart(tmp_path, buffer):
     assert [t for b in store.batches for t in b.t.tolist()] == [0, 10**9]
 
 
+async def test_a_store_that_cannot_take_the_catalog_does_not_stop_its_neighbour(tmp_path, buffer):
+    class Sick(MemoryStore):
+        def catalogue(self, devices):
+            raise StoreError("cannot")
+
+    catalog = Catalog()
+    good, sick = memory(catalog), Sick(MemoryStoreConfig(), catalog)
+    async with running(tmp_path, catalog, {"good": good, "sick": sick}) as drain:
+        await put(buffer, rows(range(5)))
+        report = await drain.finish(timeout_s=0.3)
+    assert stored_seqs(good) == list(range(5))
+    assert report["timed_out"]
+    assert drain.snapshot()["stores"]["sick"]["error"] == "cannot"
+
+
+async def test_finishing_a_drain_that_has_ended_is_an_error(tmp_path, buffer):
+    catalog = Catalog()
+    async with running(tmp_path, catalog, {"m": memory(catalog)}) as drain:
+        await asyncio.sleep(0.01)
+    await put(buffer, rows(range(5)))
+    with pytest.raises(StoreError, match="has ended"):
+        await drain.finish()
+
+
 async def test_a_drain_that_starts_first_waits_for_the_buffer(tmp_path):
     catalog = Catalog()
     store = memory(catalog)
     async with running(tmp_path, catalog, {"m": store}) as drain:
         await asyncio.sleep(0.05)
-        made = Buffer(BufferConfig(), tmp_path, Catalog([device()]), Metrics())
+        made = Buffer(BufferConfig(), tmp_path / "buffer", Catalog([device()]), Metrics())
         made.open()
         made.start()
         await put(made, rows([0]))
