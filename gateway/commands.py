@@ -151,6 +151,16 @@ class CommandRouter:
                 out.append(CommandResult(ident, known.device, status, "no answer from the device", self._now()))
         return out
 
+    def abandon(self) -> list[CommandResult]:
+        """Return results for all commands that still await an answer, at the end of a run: none will come."""
+        waiting = [(i, k) for i, k in self._known.items() if k.since and k.status not in FINAL]
+        for _, known in waiting:
+            self._end(known, "expired")
+        return [
+            CommandResult(ident, known.device, "expired", "the run ended before the device answered", self._now())
+            for ident, known in waiting
+        ]
+
     def restore(self, command: Command) -> None:
         """Note a command that was admitted before a restart."""
         if command.id not in self._known:
