@@ -106,6 +106,21 @@ class FilterBank:
         parts = self._advance(devices, ends, x[:, None, :], on[:, None], good[:, None])
         return States(*(getattr(parts, name)[:, 0] for name in States.__slots__))
 
+    def peek(self, devices: NDArray[np.intp], now: int) -> States:
+        """Return the states of devices as they stand, without feeding a window."""
+        n = self._base_n[devices]
+        base = np.where(n >= self._config.baseline_min, self._base_sum[devices] / np.maximum(n, 1.0), np.nan)
+        steps = self._steps[devices]
+        return States(
+            self._fast.value(devices),
+            self._slow.value(devices),
+            base,
+            (now - self._since[devices]) / NS,
+            self._duty.value(devices)[:, 0],
+            np.ones(len(devices)),
+            _lag(self._config.slow, steps) - _lag(self._config.fast, steps),
+        )
+
     def _advance(self, d: NDArray[np.intp], end: Ints, x: Floats, on: Floats, good: Floats) -> States:
         """Feed windows [n, T] of devices d[n] and return the states [n, T, ...]."""
         x = self._without_spikes(d, x)
@@ -155,12 +170,21 @@ class _Level:
         there = np.isfinite(x)
         n, self.n[d] = self._filter(np.where(there, x, 0.0), self.n[d])
         w, self.w[d] = self._filter(there.astype(np.float64), self.w[d])
-        return np.where(w > 1e-12, n / np.maximum(w, 1e-12), np.nan)
+        return _quotient(n, w)
+
+    def value(self, d: NDArray[np.intp]) -> Floats:
+        """Return the present level of devices, float64[n, s]."""
+        decay = 1.0 - self.alpha  # the filter keeps its output times the decay
+        return _quotient(self.n[d], self.w[d]) if decay else np.full(self.n[d].shape, np.nan)
 
     def _filter(self, x: Floats, state: Floats) -> tuple[Floats, Floats]:
         decay = 1.0 - self.alpha
         y, z = lfilter([self.alpha], [1.0, -decay], x, axis=1, zi=state[:, None, :])
         return y, z[:, 0, :]
+
+
+def _quotient(n: Floats, w: Floats) -> Floats:
+    return np.where(w > 1e-12, n / np.maximum(w, 1e-12), np.nan)
 
 
 def _lag(memory: int, steps: Floats) -> Floats:

@@ -136,10 +136,10 @@ def _taps(device: DeviceSpec, quantities: Sequence[str]) -> list[tuple[str, Tap,
         found = [(s, c) for s, c in found if c.group == "health"]
     found.sort(key=lambda pair: pair[0].fast)
     seen: Counter[str] = Counter()
-    out = []
+    out: list[tuple[str, Tap, Slot]] = []
     for stream, channel in found:
-        for stat in _FAST if stream.fast else ("mean",):
-            out.append(_tap(stream, channel, stat, seen))
+        stats = _FAST if stream.fast else ("mean",)
+        out += [_tap(stream, channel, stat, seen) for stat in stats]
     return out
 
 

@@ -155,15 +155,33 @@ class Asset:
         while self.state in DOWN:
             yield self.changed
 
-    def take(self, flow: Flow) -> Generator[simpy.Event, Any, Any]:
-        """Return the next item of a flow, starved while there is none; waits on while the equipment is down."""
+    def take(self, flow: Flow, linger_s: float = 0.0) -> Generator[simpy.Event, Any, Any]:
+        """Return the next item of a flow; waits on while the equipment is down.
+
+        While there is none the equipment runs on for ``linger_s`` and then is starved.
+        """
         wait = flow.get()
-        if not wait.triggered and self.state not in DOWN:
-            self.enter(State.STARVED)
+        if not wait.triggered:
+            self._starve(wait, linger_s)
         item = yield wait
         yield from self.up()
         self.enter(State.RUNNING)
         return item
+
+    def _starve(self, wait: simpy.Event, linger_s: float) -> None:
+        """Become starved if an event has not come after a while; equipment that is down is asked again later."""
+        if linger_s <= 0:
+            if self.state not in DOWN:
+                self.enter(State.STARVED)
+            return
+
+        def due(_: simpy.Event) -> None:
+            if not wait.triggered:
+                self._starve(wait, linger_s if self.state in DOWN else 0.0)
+
+        pause = self.seconds(linger_s)
+        assert pause.callbacks is not None
+        pause.callbacks.append(due)
 
     def give(self, flow: Flow, item: Any) -> Steps:
         """Put an item into a flow, blocked while it is full."""

@@ -12,24 +12,38 @@ from simulator.equipment.case_packer import CasePackerConfig
 from simulator.equipment.cnc import CncConfig
 from simulator.equipment.compressor import CompressorConfig
 from simulator.equipment.conveyor import ConveyorConfig
+from simulator.equipment.crossing import CrossingConfig
+from simulator.equipment.dock import DockConfig
 from simulator.equipment.fan import FanConfig
 from simulator.equipment.filler import FillerConfig
 from simulator.equipment.labeller import LabellerConfig
+from simulator.equipment.meter import MeterConfig
+from simulator.equipment.noise_node import NoiseNodeConfig
 from simulator.equipment.pump import PumpConfig
 from simulator.equipment.replay import ReplayConfig
+from simulator.equipment.streetlight import StreetlightConfig
+from simulator.equipment.van import VanConfig
+from simulator.equipment.water_zone import WaterZoneConfig
 
-#: every equipment kind there is, one line each
+#: every equipment kind there is, one line each: factory, logistics, urban
 Equipment = Annotated[
-    AirStationConfig  # urban
-    | ConveyorConfig  # logistics
-    | CapperConfig  # factory
-    | CasePackerConfig
-    | CncConfig
-    | CompressorConfig
+    PumpConfig
     | FanConfig
+    | CompressorConfig
+    | CncConfig
     | FillerConfig
+    | CapperConfig
     | LabellerConfig
-    | PumpConfig
-    | ReplayConfig,  # anything recorded
+    | CasePackerConfig
+    | ReplayConfig
+    | ConveyorConfig
+    | DockConfig
+    | VanConfig
+    | AirStationConfig
+    | CrossingConfig
+    | WaterZoneConfig
+    | NoiseNodeConfig
+    | StreetlightConfig
+    | MeterConfig,
     Field(discriminator="kind"),
 ]

@@ -63,11 +63,11 @@ class Child:
         await asyncio.wait({self._reader})  # wait, not await: a cancelled waiter must not cancel the reader
         return code
 
-    def order(self, what: str) -> None:
+    def order(self, what: str, **details: object) -> None:
         """Send an order; a process that is gone hears nothing."""
         if self._process and self._process.stdin and self._process.returncode is None:
             try:
-                self._process.stdin.write(json.dumps({"do": what}).encode() + b"\n")
+                self._process.stdin.write(json.dumps({"do": what, **details}).encode() + b"\n")
             except (BrokenPipeError, ConnectionResetError):
                 return
 

@@ -66,10 +66,11 @@ class Supervisor:
         """Stop production and carry every row to its end, room by room along the loop."""
         for role in ("simulator", "gateway", "platform"):
             child = self.children.get(role)
-            if child is None or child.code is not None:
+            if child is None or self.failed:
                 continue
-            child.order("drain")
-            if not await child.said("drained", DRAIN_S):
+            # the gateway waits for what the simulator has sent: quiet alone may be a slow machine
+            emitted = self.statuses.get("simulator", {}).get("emitted", {}) if role == "gateway" else {}
+            if not await self._drained(child, emitted):
                 self._told(role, {"is": "error", "text": f"{role} did not drain in {DRAIN_S:.0f} s"})
 
     async def stop(self) -> None:
@@ -83,6 +84,19 @@ class Supervisor:
         self._ending = True
         for child in self.children.values():
             child.kill()
+
+    async def _drained(self, child: Child, emitted: object) -> bool:
+        """Order a role to drain and wait; again, where it was killed meanwhile and is started anew."""
+        deadline = mono_ns() + round(DRAIN_S * NS)
+        while (left := (deadline - mono_ns()) / NS) > 0:
+            if child.code is None:
+                child.order("drain", emitted=emitted)
+                if await child.said("drained", left):
+                    return True
+            elif self.failed or child.role not in RESTARTABLE:
+                return False
+            await asyncio.sleep(0.05)
+        return False
 
     async def _end_watchers(self) -> None:
         for task in self._watchers:

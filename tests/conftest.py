@@ -105,11 +105,12 @@ def nothing_left_behind(request: pytest.FixtureRequest) -> Iterator[None]:
 async def no_task_left() -> AsyncIterator[None]:
     before = asyncio.all_tasks()
     yield
-    deadline = time.monotonic() + _GRACE_S
-    while (left := [t for t in asyncio.all_tasks() - before if t is not asyncio.current_task()]) and (
-        time.monotonic() < deadline
-    ):
-        await asyncio.sleep(0.01)
+    left: list[asyncio.Task[object]] = []
+    for _ in range(100):
+        left = [t for t in asyncio.all_tasks() - before if t is not asyncio.current_task()]
+        if not left:
+            break
+        await asyncio.sleep(_GRACE_S / 100)
     if left:
         pytest.fail(f"tasks left behind: {', '.join(repr(t) for t in left)}")
 

@@ -18,13 +18,11 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import paho.mqtt.client as paho
-from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
-from paho.mqtt.packettypes import PacketTypes
-from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from core.clock import NS, mono_ns, wall_ns
 from core.errors import NotConnected, WireError
+from wire.mqtt_client import dial, make_client
 from wire.session import Message, MqttConfig, Will, endpoint
 
 if TYPE_CHECKING:
@@ -62,6 +60,7 @@ class MqttSession:
         self._wake_asked = False
         self._puback: deque[tuple[int, int]] = deque()
         self._paused = False
+        self._packets = 0
         self._heard = 0
         self._beat = 0
         self._tick: asyncio.TimerHandle | None = None
@@ -92,11 +91,11 @@ class MqttSession:
         self._came.clear()
         self._room.set()
         waiting = self._connecting = self._loop.create_future()
-        client = self._client = self._make_client(self._epoch)
+        client = self._client = self._make_client()
         limit = self.config.connect_timeout / NS
         try:
             async with asyncio.timeout(limit):
-                await self._loop.run_in_executor(None, self._dial, client, where.host, where.port)
+                await self._loop.run_in_executor(None, dial, client, self.config)
                 self._serve(client)
                 known: bool = await waiting
         except (TimeoutError, OSError, ValueError) as error:
@@ -110,7 +109,7 @@ class MqttSession:
         self._heard = self._beat = mono_ns()
         self._tick = self._loop.call_later(_TICK_S, self._on_tick, client)
         if self.config.watchdog:
-            await self._subscribe([_HEARTBEAT + self._name], 0)
+            self._ask([_HEARTBEAT + self._name], 0)
         self._resend()
         return known
 
@@ -147,51 +146,17 @@ class MqttSession:
             await asyncio.get_running_loop().run_in_executor(None, _stop_thread, client)
         client._reset_sockets()  # no public way closes without a goodbye, which would silence the will
 
-    def _make_client(self, epoch: int) -> paho.Client:
-        config, v5 = self.config, self.config.version == 5
-        client = paho.Client(
-            CallbackAPIVersion.VERSION2,
-            client_id=config.client_id,
-            clean_session=None if v5 else not (config.persistent and config.client_id),
-            protocol=MQTTProtocolVersion.MQTTv5 if v5 else MQTTProtocolVersion.MQTTv311,
-            reconnect_on_failure=False,
-            manual_ack=True,
-        )
-        where = endpoint(config)
-        if where.username is not None:
-            client.username_pw_set(where.username, where.password)
-        if where.tls:
-            client.tls_set_context(self._tls())
-        if self.will is not None:
-            client.will_set(self.will.topic, self.will.payload, qos=1, retain=True)
-        client.connect_timeout = config.connect_timeout / NS
-        client.max_inflight_messages_set(0)  # the window is ours; paho's queue is searched from its start each time
-        client.user_data_set(epoch)
+    def _make_client(self) -> paho.Client:
+        client = make_client(self.config, self.will)
+        client.user_data_set(self._epoch)
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
         client.on_message = self._on_message
         client.on_publish = self._on_publish
         client.on_subscribe = self._on_subscribe
-        return client
-
-    def _tls(self) -> ssl.SSLContext:
-        context = ssl.create_default_context(cafile=self.config.ca and str(self.config.ca))
-        if self.config.cert is not None:
-            context.load_cert_chain(self.config.cert, self.config.key)
-        return context
-
-    def _dial(self, client: paho.Client, host: str, port: int) -> None:
-        """Open the socket and queue CONNECT; runs in a worker thread since name look-up and TLS block."""
         if not self._threaded:
             client.on_socket_register_write = _ignore
-        properties: dict[str, Any] = {}
-        if self.config.version == 5:
-            connect: Any = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
-            if self.config.persistent and self.config.client_id:
-                connect.SessionExpiryInterval = self.config.expiry // NS
-            connect.ReceiveMaximum = 65_535
-            properties = {"clean_start": not self.config.persistent, "properties": connect}
-        client.connect(host, port, self.config.keepalive_s, **properties)
+        return client
 
     def _serve(self, client: paho.Client) -> None:
         """Let the event loop (or a thread) move the bytes."""
@@ -255,11 +220,21 @@ class MqttSession:
 
     # --- in -----------------------------------------------------------------------------------------------
 
-    async def subscribe(self, filters: Sequence[str]) -> None:
-        """Subscribe with QoS 1 and wait for the broker's word."""
-        await self._subscribe(filters, 1)
+    async def subscribe(self, filters: Sequence[str], *, wait: bool = True) -> None:
+        """Subscribe with QoS 1; see :meth:`wire.session.Session.subscribe` for ``wait``."""
+        waiting = self._ask(filters, 1)
+        if not wait:
+            return
+        try:
+            async with asyncio.timeout(_SUBACK_S):
+                codes = await waiting
+        except TimeoutError as error:
+            self._fail("no answer to a subscription")
+            raise NotConnected("no answer to a subscription") from error
+        if any(code.is_failure for code in codes):
+            raise WireError(f"the broker refuses to subscribe {', '.join(filters)}")
 
-    async def _subscribe(self, filters: Sequence[str], qos: int) -> None:
+    def _ask(self, filters: Sequence[str], qos: int) -> asyncio.Future[list[ReasonCode]]:
         client = self._live()
         waiting: asyncio.Future[list[ReasonCode]] = asyncio.get_running_loop().create_future()
         if self.config.version == 5:
@@ -269,16 +244,7 @@ class MqttSession:
         _, mid = client.subscribe(wanted)
         assert mid is not None
         self._subscriptions[mid] = waiting
-        try:
-            async with asyncio.timeout(_SUBACK_S):
-                codes = await waiting
-        except TimeoutError as error:
-            self._fail("no answer to a subscription")
-            raise NotConnected("no answer to a subscription") from error
-        finally:
-            self._subscriptions.pop(mid, None)
-        if any(code.is_failure for code in codes):
-            raise WireError(f"the broker refuses to subscribe {', '.join(filters)}")
+        return waiting
 
     async def read(self, timeout: float | None = None) -> list[Message]:
         """Return what arrived, at least one message, or none after ``timeout`` seconds."""
@@ -322,15 +288,24 @@ class MqttSession:
             sock = self._client.socket()
             if sock is not None:
                 self._loop.add_reader(sock, self._on_readable, self._client)
+                self._loop.call_soon(self._on_readable, self._client)
 
     # --- callbacks (of the loop, or of paho's thread where one serves) --------------------------------------
 
     def _on_readable(self, client: paho.Client) -> None:
-        client.loop_read(_PACKETS)
-        sock = client.socket()
-        if sock is not None and len(self._inbox) >= self.config.queue and self._loop is not None:
-            self._paused = True  # TCP then holds the broker back
-            self._loop.remove_reader(sock)
+        """Take packets as long as there are any: paho reads about one a call, and TLS holds some back unseen."""
+        for _ in range(_PACKETS):
+            before = self._packets
+            client.loop_read()
+            sock = client.socket()
+            if sock is None or (self._packets == before and not (isinstance(sock, ssl.SSLSocket) and sock.pending())):
+                return
+            if len(self._inbox) >= self.config.queue and self._loop is not None:
+                self._paused = True  # TCP then holds the broker back
+                self._loop.remove_reader(sock)
+                return
+        if isinstance(sock, ssl.SSLSocket) and sock.pending() and self._loop is not None:
+            self._loop.call_soon(self._on_readable, client)
 
     def _on_connect(self, client: paho.Client, epoch: int, flags: Any, code: ReasonCode, properties: Any) -> None:
         maximum = getattr(properties, "ReceiveMaximum", None)
@@ -356,6 +331,7 @@ class MqttSession:
 
     def _on_message(self, client: paho.Client, epoch: int, message: paho.MQTTMessage) -> None:
         self._heard = mono_ns()
+        self._packets += 1
         try:
             topic = message.topic
         except UnicodeDecodeError:
@@ -373,6 +349,7 @@ class MqttSession:
             self._room.wait(0.2)  # slows the intake; short, so that pings still go out
 
     def _on_publish(self, client: paho.Client, epoch: int, mid: int, code: ReasonCode, properties: Any) -> None:
+        self._packets += 1
         if epoch != self._epoch:
             return
         self.refused += bool(code.is_failure)
@@ -387,7 +364,7 @@ class MqttSession:
         self._call(self._subscribed, mid, list(codes))
 
     def _subscribed(self, mid: int, codes: list[ReasonCode]) -> None:
-        waiting = self._subscriptions.get(mid)
+        waiting = self._subscriptions.pop(mid, None)
         if waiting is not None and not waiting.done():
             waiting.set_result(codes)
 
@@ -446,6 +423,8 @@ class MqttSession:
         for waiting in self._subscriptions.values():
             if not waiting.done():
                 waiting.set_exception(NotConnected(why))
+                waiting.exception()  # seen: not everyone waits
+        self._subscriptions.clear()
         self._came.set()
         self._sent.set()
 

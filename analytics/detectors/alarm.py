@@ -53,3 +53,8 @@ class Alarms:
         was = bool(self.active[device])
         self.active[device], self._above[device], self._below[device] = False, 0, 0
         return was
+
+    def copy_row(self, device: int, other: Alarms, there: int) -> None:
+        """Take over a device's state from another set of alarms."""
+        self.active[device] = other.active[there]
+        self._above[device], self._below[device] = other._above[there], other._below[there]

@@ -62,10 +62,14 @@ class Boosted:
         self._failure = FailureModel(config.trees, seed)
         self._life = RemainingLife(config.trees, config.cap_s, config.confidence, seed)
 
-    def fit(self, x: Floats, y: Floats, group: NDArray[np.int64]) -> Boosted:
-        """Learn from features ``x: float64[n, f]`` and seconds to failure ``y: float64[n]`` (inf: censored)."""
-        self._failure.fit(x, y <= self.horizon_s, group)
-        self._life.fit(x, y, group)
+    def fit(self, x: Floats, y: Floats, group: NDArray[np.int64], weight: Floats | None = None) -> Boosted:
+        """Learn from features ``x: float64[n, f]`` and seconds to failure ``y: float64[n]`` (inf: censored).
+
+        ``weight: float64[n]`` undoes an uneven choice of rows, so that chances keep their meaning.
+        """
+        weight = np.ones(len(x)) if weight is None else weight / weight.mean()
+        self._failure.fit(x, y <= self.horizon_s, group, weight)
+        self._life.fit(x, y, group, weight)
         return self
 
     def predict(self, x: Floats) -> Outlook:

@@ -28,17 +28,17 @@ class FailureModel:
         self._shift = 0.0
         self.metrics: dict[str, float] = {}
 
-    def fit(self, x: Floats, fails: NDArray[np.bool_], group: NDArray[np.int64]) -> FailureModel:
+    def fit(self, x: Floats, fails: NDArray[np.bool_], group: NDArray[np.int64], weight: Floats) -> FailureModel:
         """Learn from ``x: float64[n, f]`` and whether each row fails within the horizon."""
         if not (bool(fails.any()) and not bool(fails.all())):
             raise ModelError("a failure model needs rows before a failure and rows of health; all rows are alike")
         held = np.full(len(x), np.nan)
         for learn, judge in deal(group, self._config.folds, self._seed):
             if bool(fails[learn].any()) and not bool(fails[learn].all()):
-                model = classifier(self._config, self._seed).fit(x[learn], fails[learn])
+                model = classifier(self._config, self._seed).fit(x[learn], fails[learn], weight[learn])
                 held[judge] = model.decision_function(x[judge])
-        self._model = classifier(self._config, self._seed).fit(x, fails)
-        self._calibrate(held, fails)
+        self._model = classifier(self._config, self._seed).fit(x, fails, weight)
+        self._calibrate(held, fails, weight)
         return self
 
     def predict(self, x: Floats) -> Floats:
@@ -58,19 +58,20 @@ class FailureModel:
     def _chance(self, score: Floats) -> Floats:
         return np.asarray(np.clip(1.0 / (1.0 + np.exp(-(self._slope * score + self._shift))), _EDGE, 1 - _EDGE))
 
-    def _calibrate(self, held: Floats, fails: NDArray[np.bool_]) -> None:
+    def _calibrate(self, held: Floats, fails: NDArray[np.bool_], weight: Floats) -> None:
         from sklearn.linear_model import LogisticRegression
         from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_score
 
         seen = np.isfinite(held)
         if not seen.any() or len(np.unique(fails[seen])) < 2:
             return
-        fit = LogisticRegression().fit(held[seen, None], fails[seen])
+        fails, weight = fails[seen], weight[seen]
+        fit = LogisticRegression().fit(held[seen, None], fails, weight)
         self._slope, self._shift = max(float(fit.coef_[0, 0]), 0.05), float(fit.intercept_[0])
         chance = self._chance(held[seen])
         self.metrics = {
-            "roc_auc": float(roc_auc_score(fails[seen], chance)),
-            "pr_auc": float(average_precision_score(fails[seen], chance)),
-            "brier": float(brier_score_loss(fails[seen], chance)),
-            "prevalence": float(fails[seen].mean()),
+            "roc_auc": float(roc_auc_score(fails, chance, sample_weight=weight)),
+            "pr_auc": float(average_precision_score(fails, chance, sample_weight=weight)),
+            "brier": float(brier_score_loss(fails, chance, sample_weight=weight)),
+            "prevalence": float(np.average(fails, weights=weight)),
         }

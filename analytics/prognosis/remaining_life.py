@@ -41,17 +41,18 @@ class RemainingLife:
         self._widen = 0.0
         self.metrics: dict[str, float] = {}
 
-    def fit(self, x: Floats, y: Floats, group: NDArray[np.int64]) -> RemainingLife:
+    def fit(self, x: Floats, y: Floats, group: NDArray[np.int64], weight: Floats | None = None) -> RemainingLife:
         """Learn from ``x: float64[n, f]`` and remaining lives ``y: float64[n]`` (inf: beyond the cap)."""
         target = np.minimum(y, self.cap)
+        weight = np.ones(len(x)) if weight is None else weight
         held = np.full((3, len(x)), np.nan)
         for learn, judge in deal(group, self._config.folds, self._seed):
-            fold = self._models(x[learn], target[learn], members=1)
+            fold = self._models(x[learn], target[learn], weight[learn], members=1)
             held[:, judge] = self._raw(x[judge], *fold)
-        self._means, self._low, self._high = self._models(x, target, self._config.members)
+        self._means, self._low, self._high = self._models(x, target, weight, self._config.members)
         seen = np.isfinite(held[0])
         if bool(seen.any()):
-            self._correct(held[:, seen], target[seen])
+            self._correct(held[:, seen], target[seen], weight[seen])
         return self
 
     def predict(self, x: Floats) -> tuple[Floats, Floats, Floats]:
@@ -70,11 +71,12 @@ class RemainingLife:
         self._low, self._high, self._widen = parts["rul.low"], parts["rul.high"], float(parts["rul.widen"])
         return self
 
-    def _models(self, x: Floats, y: Floats, members: int) -> tuple[list[Any], Any, Any]:
+    def _models(self, x: Floats, y: Floats, weight: Floats, members: int) -> tuple[list[Any], Any, Any]:
         tail = (1.0 - self.confidence) / 2
+        even = None if bool((weight == weight[0]).all()) else weight  # scikit-learn is far quicker without weights
         seeds = [self._seed + 1000 * k for k in range(members)]
-        means = [regressor(self._config, s).fit(x, y) for s in seeds]
-        low, high = (regressor(self._config, self._seed, "quantile", q).fit(x, y) for q in (tail, 1.0 - tail))
+        means = [regressor(self._config, s).fit(x, y, even) for s in seeds]
+        low, high = (regressor(self._config, self._seed, "quantile", q).fit(x, y, even) for q in (tail, 1.0 - tail))
         return means, low, high
 
     def _raw(self, x: Floats, means: list[Any], low: Any, high: Any) -> Floats:
@@ -87,15 +89,23 @@ class RemainingLife:
         upper = np.maximum(np.clip(raw[2] + self._widen, 0.0, self.cap), mean)
         return mean, lower, upper
 
-    def _correct(self, held: Floats, target: Floats) -> None:
+    def _correct(self, held: Floats, target: Floats, weight: Floats) -> None:
         """Set the correction from held-out rows and keep the figures they give."""
         outside = np.maximum(held[1] - target, target - held[2])
-        rank = min(1.0, self.confidence * (1.0 + 1.0 / len(target)))
-        self._widen = float(np.quantile(outside, rank))
+        self._widen = _weighted_quantile(outside, weight, self.confidence * (1.0 + 1.0 / len(target)))
         mean, lower, upper = self._interval(held)
+        middle = np.average(target, weights=weight)
         self.metrics = {
-            "rul_rmse": float(np.sqrt(np.mean((mean - target) ** 2))),
-            "rul_mae": float(np.mean(np.abs(mean - target))),
-            "rul_mae_of_mean": float(np.mean(np.abs(target - target.mean()))),
-            "coverage": float(np.mean((target >= lower) & (target <= upper))),
+            "rul_rmse": float(np.sqrt(np.average((mean - target) ** 2, weights=weight))),
+            "rul_mae": float(np.average(np.abs(mean - target), weights=weight)),
+            "rul_mae_of_mean": float(np.average(np.abs(target - middle), weights=weight)),
+            "coverage": float(np.average((target >= lower) & (target <= upper), weights=weight)),
         }
+
+
+def _weighted_quantile(values: Floats, weight: Floats, q: float) -> float:
+    """Return the smallest value that a share ``q`` of the weight does not exceed."""
+    order = np.argsort(values, kind="stable")
+    reach = np.cumsum(weight[order])
+    at = int(np.searchsorted(reach, min(q, 1.0) * reach[-1]))
+    return float(values[order][min(at, len(values) - 1)])

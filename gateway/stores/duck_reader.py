@@ -135,9 +135,7 @@ class DuckReader:
 
     def _table(self, query: str, args: Sequence[object]) -> pa.Table:
         with self._cursor() as cursor:
-            cursor.execute(query, args)
-            fetch = getattr(cursor, "to_arrow_table", None) or cursor.fetch_arrow_table
-            return fetch()
+            return cursor.sql(query, params=list(args)).to_arrow_table()
 
     @contextmanager
     def _cursor(self) -> Iterator[Any]:

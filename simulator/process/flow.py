@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import simpy
+from simpy.resources.store import StoreGet
 
 from core.errors import ConfigError
 
@@ -26,7 +27,7 @@ class Item:
 
 
 class Flow:
-    """A queue of items with limited room."""
+    """A queue of items with limited room. ``berth`` is for those who take one after the other, such as vans."""
 
     def __init__(self, env: simpy.Environment, name: str, capacity: int) -> None:
         self.name = name
@@ -35,6 +36,7 @@ class Flow:
         self.left = 0
         self.open_end = False  # nobody takes: what enters leaves
         self._env = env
+        self.berth = simpy.Resource(env, capacity=1)
         self._store = simpy.Store(env, capacity=capacity)
 
     def __len__(self) -> int:
@@ -55,8 +57,8 @@ class Flow:
         _count(event, self, "entered")
         return event
 
-    def get(self) -> simpy.Event:
-        """Return the event of the next item leaving; its value is the Item."""
+    def get(self) -> StoreGet:
+        """Return the event of the next item leaving; its value is the Item. ``cancel`` ends the wait."""
         event = self._store.get()
         _count(event, self, "left")
         return event

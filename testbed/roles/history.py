@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -17,12 +18,23 @@ ROLE = "history"
 
 
 async def run(folder: RunFolder, control: Control) -> None:
-    """Render, write, train; ends by itself."""
+    """Render, write, train; ends by itself, or at once when it is told to stop."""
+    work = asyncio.create_task(_work(folder, control), name="history")
+    order = asyncio.create_task(control.next(), name="order")
+    await asyncio.wait({work, order}, return_when=asyncio.FIRST_COMPLETED)
+    if not work.done():
+        control.say("stopped")
+        os._exit(0)  # the threads that render and train cannot be interrupted; half a history bears no mark
+    order.cancel()
+    work.result()
+
+
+async def _work(folder: RunFolder, control: Control) -> None:
     manifest = folder.manifest()
     scenario = read(Path(manifest.scenario), Path(manifest.data) if manifest.data else None)
     control.say("ready")
     began = mono_ns()
-    if scenario.config.history.days:
+    if scenario.config.history.days and not (folder.history / "rendered.json").exists():
         await asyncio.to_thread(_render, folder, scenario, manifest.start, manifest.seed)
         _mark(folder, "rendered", began)
     if scenario.config.history.days and scenario.config.analytics.groups:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from core.batch import Batch
 from core.catalog import Catalog
@@ -23,6 +24,7 @@ from testbed.link import RequestLink
 from testbed.runfolder import Manifest, RunFolder
 from testbed.scenario import Scenario, read
 from testbed.shelves import Shelves
+from testbed.storage import with_store
 
 ROLE = "platform"
 DRAIN_S = 30.0
@@ -35,7 +37,7 @@ class Platform:
     def __init__(self, folder: RunFolder, scenario: Scenario, manifest: Manifest, control: Control) -> None:
         self.folder, self.scenario, self.manifest, self.control = folder, scenario, manifest, control
         self.catalog = Catalog()
-        self.shelves = Shelves(scenario.gateway, folder, self.catalog)
+        self.shelves = Shelves(with_store(scenario.gateway, folder), folder, self.catalog)
         self.link = RequestLink(manifest.mqtt)
         name = Name(manifest.name["ko"], manifest.name["en"])
         history = round(scenario.config.history.days * 86_400e9)
@@ -131,11 +133,13 @@ class Platform:
 
     async def _open_portal(self) -> None:
         from portal.app import create_app
+        from portal.config import PortalConfig
         from portal.server import serve
 
-        host, _, port = self.manifest.portal.removeprefix("http://").rpartition(":")
-        app = create_app(self.live, self.shelves.reader(), self.link.send)
-        served = await serve(app, host, int(port))
+        place = urlsplit(self.manifest.portal)
+        config = PortalConfig(host=place.hostname or "", port=place.port or 0, hosts=self.manifest.portal_hosts)
+        app = create_app(self.live, self.shelves.reader(), self.link.send, config)
+        served = await serve(app, config.host, config.port)
         self._stack.push_async_callback(served.stop)
         self._say(f"page and API at {served.url}")
 
@@ -152,9 +156,9 @@ class Platform:
         self._tasks.append(asyncio.create_task(work, name=name))
 
 
-async def run(folder: RunFolder, control: Control) -> None:
-    """Run until told to stop."""
-    manifest = folder.manifest()
+async def run(folder: RunFolder, control: Control, places: Mapping[str, object] | None = None) -> None:
+    """Run until told to stop. ``places`` says what this process finds elsewhere than the manifest says."""
+    manifest = folder.manifest().model_copy(update=dict(places or {}))
     scenario = read(Path(manifest.scenario), Path(manifest.data) if manifest.data else None)
     async with Platform(folder, scenario, manifest, control) as platform:
         control.say("ready")

@@ -37,11 +37,35 @@ def build(scenario: Scenario, manifest: Manifest) -> World:
     return world
 
 
-async def run(folder: RunFolder, control: Control) -> None:
-    """Run the live world until told to stop."""
+def catch_up(world: World, folder: RunFolder, manifest: Manifest) -> None:
+    """Bring the world of an earlier simulator to the present run time; no row of the time between is made.
+
+    Logged commands take effect again at their instants, so that what was repaired stays repaired.
+    """
+    commands = read_log(folder.commands) if folder.commands.exists() else ()
+    for entry in sorted(commands, key=lambda logged: logged.at):
+        world.fast_forward(entry.at)
+        world.apply(entry.command, entry.at)
+    while (present := _present(folder, manifest)) > world.now + NS:
+        world.fast_forward(present)
+    world.notes()  # told, or missed, in the earlier life
+
+
+def _present(folder: RunFolder, manifest: Manifest) -> int:
+    """Return the simulated ns of this moment; at speed max that of the last status."""
+    now = manifest.clock.now()
+    if now is None:
+        now = int(str(folder.statuses().get(ROLE, {}).get("t", manifest.start)))
+    return now - manifest.start
+
+
+async def run(folder: RunFolder, control: Control, resume: bool = False) -> None:
+    """Run the live world until told to stop; ``resume`` goes on with the run of an earlier simulator."""
     manifest = folder.manifest()
     scenario = read(Path(manifest.scenario), Path(manifest.data) if manifest.data else None)
     world = build(scenario, manifest)
+    if resume:
+        catch_up(world, folder, manifest)
     metrics = Metrics()
     inbox = Inbox()
     async with AsyncExitStack() as stack:

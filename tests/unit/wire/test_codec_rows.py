@@ -10,6 +10,7 @@ from core.quality import BAD, BAD_SENSOR, GOOD, UNCERTAIN_RANGE
 from wire.codec_rows import decode_rows, probe
 from wire.codec_rows_out import encode_batch, encode_rows
 
+FIELDS = ("stream", "sid", "seq", "t", "x", "q")
 T = 1_763_791_200_123_000_000
 
 

@@ -1,0 +1,241 @@
+"""One group's models at work: windows in, findings and prognoses out, all assets in one call."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analytics import explain
+from analytics.config import AnalyticsConfig
+from analytics.detectors.alarm import AlarmConfig, Alarms
+from analytics.features import columns_named
+from analytics.filters import FilterBank, States
+from analytics.lives import UNKNOWN, UP, LifeState, Mark, marks_of_events
+from analytics.model import GroupModel
+from analytics.panel import make_panel
+from analytics.replayed import Replayed
+from analytics.slots import make_plan
+from analytics.windows import Floats, Windows
+from core.catalog import Catalog
+from core.command import Event
+from core.finding import Finding, Prognosis
+
+INPUT = "input"
+_BAD_SHARE = 0.5
+_TELLING = 0.1  # chance of failure from which a cause is named
+
+
+class GroupServing:
+    """Assets of one group in a live catalog, each with its filters, life and alarms.
+
+    Parameters
+    ----------
+    model
+        Trained models.
+    config
+        Settings.
+    catalog
+        Live catalog; call :meth:`extend` when it has grown.
+    """
+
+    def __init__(self, model: GroupModel, config: AnalyticsConfig, catalog: Catalog) -> None:
+        self.model = model
+        self.findings: dict[tuple[str, str], Finding] = {}
+        self._config = config
+        self._drift = columns_named(model.infos, "drift")
+        self._columns = model.columns()
+        self._waiting: dict[str, list[Mark]] = defaultdict(list)
+        self._born = 0
+        self._place(catalog)
+
+    def _place(self, catalog: Catalog) -> None:
+        model = self.model
+        self.plan = make_plan(catalog, model.kinds, model.quantities, model.slots)
+        size = len(self.plan.devices)
+        self.row = {device: d for d, device in enumerate(self.plan.devices)}
+        self.lives = [LifeState(self._born) for _ in range(size)]
+        self.bank = FilterBank(model.filters, size, len(model.slots))
+        for d in range(size):
+            self.bank.reset(d, self._born)
+        self._seen_phase = np.full(size, UNKNOWN, dtype=np.int8)
+        names = [(d.name, self._config.alarm) for d in model.detectors]
+        patient = AlarmConfig(raise_after=3, clear_after=3, clear_at=0.5)
+        self.alarms = {name: Alarms(how, size) for name, how in [*names, (INPUT, patient)]}
+        self._norm = model.fleet.norm(self.plan.kinds) if size else None
+
+    def extend(self, catalog: Catalog) -> None:
+        """Take in devices that were born since; known ones keep their state."""
+        old_row, lives, bank, alarms, phase = self.row, self.lives, self.bank, self.alarms, self._seen_phase
+        self._place(catalog)
+        for device, d in self.row.items():
+            before = old_row.get(device)
+            if before is None:
+                continue
+            self.lives[d] = lives[before]
+            self._seen_phase[d] = phase[before]
+            self.bank.copy_row(d, bank, before)
+            for name, alarm in self.alarms.items():
+                alarm.copy_row(d, alarms[name], before)
+
+    def prime(self, replayed: Replayed) -> None:
+        """Go on from the end of a history."""
+        latest = {life.device: life for life in replayed.lives}
+        for there, device in enumerate(replayed.plan.devices):
+            d = self.row.get(device)
+            if d is None or device not in latest:
+                continue
+            life = latest[device]
+            self.lives[d] = LifeState(life.t0, life.number)
+            if life.end != "open":
+                self.lives[d].move(Mark(life.t1, life.end))
+            self._seen_phase[d] = self.lives[d].phase
+            self.bank.copy_row(d, replayed.bank, there)
+
+    def hear(self, events: Iterable[Event]) -> None:
+        """Keep events that begin or end lives until their window is scored."""
+        for device, marks in marks_of_events(events).items():
+            if device in self.row:
+                self._waiting[device] += marks
+
+    def assess(self, now: int) -> tuple[list[Finding], list[Prognosis]]:
+        """Judge all assets as the history left them. Levels are averages over many windows: alarms need no wait."""
+        up = np.flatnonzero(self._up(now))
+        if not len(up):
+            return [], []
+        states = self.bank.peek(up, now)
+        for _ in range(self._config.alarm.raise_after - 1):
+            self._score(up, states, now, quiet=True)
+        return self._score(up, states, now)
+
+    def windows(self, closed: list[Windows], first: int, count: int) -> tuple[list[Finding], list[Prognosis]]:
+        """Take in ``count`` windows from ``first`` (ns); prognoses are of the last one."""
+        findings: list[Finding] = []
+        prognoses: list[Prognosis] = []
+        if not self.plan.devices:
+            return findings, prognoses
+        panel = make_panel(self.plan, closed, self._config.grid, first, count)
+        measured = panel.measured
+        for i in range(count):
+            begin, end = int(panel.g[i]), int(panel.g[i]) + self._config.grid
+            findings += self._live_on(end, panel.phase[:, i])
+            up = np.flatnonzero(self._up(begin))
+            if not len(up):
+                continue
+            states = self.bank.step(up, end, measured[up, i], panel.on[up, i], panel.good[up, i])
+            told, prognoses = self._score(up, states, end)
+            findings += told
+        return findings, prognoses
+
+    def state(self, now: int) -> dict[str, dict[str, float]]:
+        """Return what policies need to know of each device."""
+        return {
+            device: {"age_s": (now - life.since) / 1e9 if life.phase == UP else 0.0, "down": float(life.phase != UP)}
+            for device, life in zip(self.plan.devices, self.lives, strict=True)
+        }
+
+    def _up(self, begin: int) -> NDArray[np.bool_]:
+        return np.array([life.phase == UP and life.since <= begin for life in self.lives], dtype=bool)
+
+    def _live_on(self, end: int, phase: NDArray[np.int8]) -> list[Finding]:
+        """Apply what events and states said up to ``end``; return findings that a renewal ends."""
+        changed = (phase != UNKNOWN) & (phase != self._seen_phase)
+        first = self._seen_phase == UNKNOWN
+        self._seen_phase = np.where(phase != UNKNOWN, phase, self._seen_phase)
+        for d in np.flatnonzero(changed & ~(first & (phase == UP))).tolist():
+            what = {0: "up", 1: "failure", 2: "maintenance"}[int(phase[d])]
+            self._waiting[self.plan.devices[d]].append(Mark(end, what))  # type: ignore[arg-type]
+        out: list[Finding] = []
+        for device in list(self._waiting):
+            marks = sorted(self._waiting.pop(device), key=lambda m: m.t)
+            later = [m for m in marks if m.t > end]
+            if later:
+                self._waiting[device] = later
+            d = self.row[device]
+            moves = [self.lives[d].move(m) for m in marks if m.t <= end]
+            if any(moves):
+                self.bank.reset(d, self.lives[d].since)
+                out += self._renewed(d, end)
+            self.lives[d].closed.clear()
+        return out
+
+    def _renewed(self, d: int, end: int) -> list[Finding]:
+        ended = [name for name, alarm in self.alarms.items() if alarm.end(d)]
+        return [f for name in ended if (f := self._cleared(d, name, end, 0.0, "renewed")) is not None]
+
+    def _score(
+        self, up: NDArray[np.intp], states: States, end: int, quiet: bool = False
+    ) -> tuple[list[Finding], list[Prognosis]]:
+        assert self._norm is not None
+        norm = type(self._norm)(self._norm.spread[up], self._norm.typical_s[up])
+        x = self.model.features(states, norm)
+        findings: list[Finding] = []
+        for detector, columns in zip(self.model.detectors, self._columns, strict=True):
+            findings += self._judge(
+                up, detector.name, detector.score(x[:, columns]), detector.threshold, states, x, end
+            )
+        findings += self._judge(up, INPUT, 1.0 - states.good, _BAD_SHARE, states, x, end)
+        return findings, [] if quiet else self._prognoses(up, states, x, end)
+
+    def _judge(
+        self, up: NDArray[np.intp], name: str, score: Floats, threshold: float, states: States, x: Floats, end: int
+    ) -> list[Finding]:
+        every = np.full(len(self.plan.devices), np.nan)
+        every[up] = score
+        raised, cleared = self.alarms[name].update(every, threshold)
+        at = {int(d): i for i, d in enumerate(up)}
+        out = [self._raised(at[int(d)], int(d), name, float(every[d]), threshold, states, x, end) for d in raised]
+        told = [self._cleared(int(d), name, end, float(every[d]), "is back to normal") for d in cleared]
+        return out + [f for f in told if f is not None]
+
+    def _raised(
+        self, i: int, d: int, name: str, score: float, threshold: float, states: States, x: Floats, end: int
+    ) -> Finding:
+        device = self.plan.devices[d]
+        what, evidence = explain.deviation(states, i, self.model.slots, x[i, self._drift])
+        text = explain.finding_text(name, score, what)
+        if name == INPUT:
+            text = f"{score:.0%} of the values are missing or BAD: the assessment rests on older ones"
+            evidence = {"missing": score}
+        severe = name != INPUT and explain.severity_high(name, score, threshold)
+        key = hashlib.blake2b(f"{device}|{name}|{end}".encode(), digest_size=8).hexdigest()
+        finding = Finding(
+            id=f"fi-{key}",
+            device=device,
+            detector=name,
+            t=end,
+            score=round(score, 4),
+            threshold=round(threshold, 4),
+            severity="alarm" if severe else "warning",
+            text=text,
+            evidence=explain.newest(evidence),
+        )
+        self.findings[(device, name)] = finding
+        return finding
+
+    def _cleared(self, d: int, name: str, end: int, score: float, text: str) -> Finding | None:
+        known = self.findings.pop((self.plan.devices[d], name), None)
+        if known is None:
+            return None
+        return Finding(
+            f"{known.id}-end", known.device, name, end, round(score, 4), known.threshold, "info", text, active=False
+        )
+
+    def _prognoses(self, up: NDArray[np.intp], states: States, x: Floats, end: int) -> list[Prognosis]:
+        model = self.model.prognoser
+        if model is None:
+            return []
+        outlook = model.predict(x)
+        columns = (outlook.p_failure, outlook.rul_s, outlook.lower_s, outlook.upper_s)
+        values = np.stack(columns, axis=1).round(4).tolist()
+        out = []
+        for i, (p, rul, lower, upper) in enumerate(values):
+            cause = explain.deviation(states, i, self.model.slots, x[i, self._drift])[0] if p >= _TELLING else ""
+            device, confidence = self.plan.devices[up[i]], model.config.confidence
+            out.append(
+                Prognosis(device, self.model.name, end, p, model.horizon_s, rul, lower, upper, confidence, cause)
+            )
+        return out
