@@ -18,7 +18,7 @@ from pydantic import Field
 from core.clock import NS
 from core.config import Duration
 from core.spec import Name
-from simulator.asset import Steps
+from simulator.body import Steps
 from simulator.channels import Sensor, Stream, counted, enumerated, measured
 from simulator.equipment.base import EquipmentConfig
 from simulator.faults import Effect, FaultKind, WearFault
