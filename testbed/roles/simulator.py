@@ -23,6 +23,7 @@ from simulator.world import World
 from testbed.control import Control, run_role
 from testbed.runfolder import Manifest, RunFolder
 from testbed.scenario import Scenario, read
+from wire.opcua.identity import identity
 
 QUANTUM = 50_000_000
 ROLE = "simulator"
@@ -69,7 +70,7 @@ async def run(folder: RunFolder, control: Control, resume: bool = False) -> None
     metrics = Metrics()
     inbox = Inbox()
     async with AsyncExitStack() as stack:
-        publishers = await _publishers(stack, world, manifest, inbox)
+        publishers = await _publishers(stack, world, manifest, folder, inbox)
         pacer = _pacer(world, publishers, scenario, manifest, folder, inbox, metrics)
         producing = asyncio.create_task(pacer.run(), name="pacer")
         reporting = asyncio.create_task(_report(pacer, metrics, folder, control), name="report")
@@ -101,7 +102,7 @@ async def _serve(pacer: Pacer, producing: asyncio.Task[None], control: Control, 
 
 
 async def _publishers(
-    stack: AsyncExitStack, world: World, manifest: Manifest, inbox: Inbox
+    stack: AsyncExitStack, world: World, manifest: Manifest, folder: RunFolder, inbox: Inbox
 ) -> dict[Protocol, Publisher]:
     """Open a publisher for every protocol that a device speaks."""
     spoken = {protocol for device in world.devices for protocol in device.protocols}
@@ -124,7 +125,8 @@ async def _publishers(
             return clock.now() or world.start + world.now
 
         place = urlsplit(manifest.opcua)
-        server = OpcuaPublisherConfig(host=place.hostname or "127.0.0.1", port=place.port or 4840)
+        security = identity(folder.opcua, manifest.opcua, ROLE)
+        server = OpcuaPublisherConfig(host=place.hostname or "127.0.0.1", port=place.port or 4840, security=security)
         inner = OpcuaPublisher(server, world.catalog, on_command, now)
         found["opcua"] = await stack.enter_async_context(LatePublisher(inner))
     return found
