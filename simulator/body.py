@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from typing import Any
 
 import numpy as np
@@ -48,6 +48,9 @@ class Body:
         self._table = table
         self._row = row
         self._draws: dict[str, np.random.Generator] = {}
+        self._idle_watch = False
+        self._idle_wait: simpy.Event = self.changed
+        self._idle_since = 0
         self._up = 0
         self._up_since = int(host.env.now)
 
@@ -104,33 +107,50 @@ class Body:
         """
         wait = flow.get()
         if not wait.triggered:
-            self._starve(wait, linger_s)
-        item = yield wait
+            self._starve(wait, round(linger_s * NS))
+            yield wait
         yield from self.up()
         self.enter(State.RUNNING)
-        return item
+        return wait.value
 
-    def _starve(self, wait: simpy.Event, linger_s: float) -> None:
-        """Become starved if an event has not come after a while; equipment that is down is asked again later."""
-        if linger_s <= 0:
+    def _starve(self, wait: simpy.Event, linger: int) -> None:
+        """Become starved if an event has not come after ``linger`` ns; equipment that is down is asked again later.
+
+        One timeout serves all short waits in its span, so lingering costs few events.
+        """
+        if linger <= 0:
             if self.state not in DOWN:
                 self.enter(State.STARVED)
             return
+        self._idle_wait, self._idle_since = wait, self.now
+        if self._idle_watch:
+            return
+        self._idle_watch = True
 
         def due(_: simpy.Event) -> None:
-            if not wait.triggered:
-                self._starve(wait, linger_s if self.state in DOWN else 0.0)
+            left = self._idle_since + linger - self.now
+            if self._idle_wait.triggered:
+                self._idle_watch = False
+            elif left > 0 or self.state in DOWN:
+                self._later(left if left > 0 else linger, due)
+            else:
+                self._idle_watch = False
+                self.enter(State.STARVED)
 
-        pause = self.seconds(linger_s)
+        self._later(linger, due)
+
+    def _later(self, ns: int, call: Callable[[simpy.Event], None]) -> None:
+        pause = self.env.timeout(ns)
         assert pause.callbacks is not None
-        pause.callbacks.append(due)
+        pause.callbacks.append(call)
 
     def give(self, flow: Flow, item: Any) -> Steps:
         """Put an item into a flow, blocked while it is full."""
         wait = flow.put(item)
-        if not wait.triggered and self.state not in DOWN:
-            self.enter(State.BLOCKED)
-        yield wait
+        if not wait.triggered:
+            if self.state not in DOWN:
+                self.enter(State.BLOCKED)
+            yield wait
         yield from self.up()
         self.enter(State.RUNNING)
 

@@ -14,6 +14,7 @@ from core.batch import Batch
 from core.catalog import Catalog
 from core.clock import wall_ns
 from core.command import FINAL, Command, CommandResult, Event
+from core.finding import Finding, Prognosis, WorkOrder
 from core.ports import Note
 from testbed.link import RequestLink
 from testbed.runfolder import RunFolder
@@ -82,6 +83,14 @@ class Analyst:
         elif self._waiting_rows < _WAITING_ROWS:  # beyond it the models begin with a gap, as after a pause
             self._waiting.append((batches, notes))
             self._waiting_rows += sum(map(len, batches))
+
+    def recall(self, notes: Sequence[Note]) -> None:
+        """Count notes that were told before a restart."""
+        for note in notes:
+            if isinstance(note, (Finding, Prognosis, WorkOrder)):
+                self.counts[type(note).__name__] += 1
+            else:
+                self._count(note)
 
     async def finish(self) -> None:
         """Say the last word after the last row."""

@@ -34,6 +34,7 @@ from simulator.wear.component import WearModel
 
 _HOUR_S = 3600.0
 _PIECE_S = 600.0
+_SETTLED_K = 0.02
 _FREE_KMH = 38.0
 _HOME = "songpa"
 _LIMIT_CEL = 8.0
@@ -293,9 +294,14 @@ class Van(Asset):
             return
         pieces = int(np.ceil(span / NS / _PIECE_S))
         t = self._noted + (np.arange(pieces, dtype=np.int64) * 2 + 1) * span // (2 * pieces)
-        heat = [sum(self._table.get(self._row, name, at) for name in _BOX) for at in t.tolist()]
         steady = excess(demand(self._lift(), self.get("fault.door_seal")), self._left)
-        cel = np.array(heat) + defrost_heat(t) + steady
+        cel = defrost_heat(t) + steady
+        for name in _BOX:
+            settled = self._table.rate(self._row, name)
+            if abs(self._table.get(self._row, name, self._noted) - settled) < _SETTLED_K:
+                cel += settled
+            else:
+                cel += np.array([self._table.get(self._row, name, at) for at in t.tolist()])
         self._recorder.add(cel, span / NS)
         self._noted = self.now
 
