@@ -34,7 +34,7 @@ class CmapssExam(Config):
     kind: Literal["cmapss"] = "cmapss"
     train: Path
     truth: Path
-    layout: str = "cmapss"
+    layout: str = "cmapss.rows"
     cycle: Duration = NS
     quick: bool = False
 
