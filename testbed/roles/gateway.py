@@ -12,6 +12,7 @@ from typing import Any
 from core.catalog import Catalog
 from core.ports import Source
 from gateway.service import Gateway
+from gateway.sources.memory import MemorySourceConfig
 from gateway.sources.mqtt import MqttSource, MqttSourceConfig
 from gateway.sources.opcua import OpcuaSource, OpcuaSourceConfig
 from testbed.control import Control, run_role
@@ -21,6 +22,7 @@ from wire.opcua.identity import identity
 
 ROLE = "gateway"
 DRAIN_S = 20.0
+OWN = "run"
 
 
 async def run(folder: RunFolder, control: Control, places: Mapping[str, object] | None = None) -> None:
@@ -52,11 +54,15 @@ async def run(folder: RunFolder, control: Control, places: Mapping[str, object] 
 def build_sources(scenario: Scenario, manifest: Manifest, catalog: Catalog, folder: RunFolder) -> dict[str, Source]:
     """Return the sources by name; without any in the configuration, those that the scenario's devices need.
 
-    MQTT is always there: third-party devices may come to the broker at any time.
+    MQTT is always there: third-party devices may come to the broker at any time. A configured source whose ``url``
+    is ``run`` reads the run's own broker or OPC UA server.
     """
     kinds = scenario.gateway.sources or _embedded(scenario, manifest, folder)
+    own = {"mqtt": manifest.mqtt, "opcua": manifest.opcua}
     found: dict[str, Source] = {}
     for kind in kinds:
+        if not isinstance(kind, MemorySourceConfig) and kind.url == OWN:
+            kind = kind.model_copy(update={"url": own[kind.kind]})
         name = kind.kind if kind.kind not in found else f"{kind.kind}:{len(found) + 1}"
         if isinstance(kind, MqttSourceConfig):
             found[name] = MqttSource(kind, catalog)

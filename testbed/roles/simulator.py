@@ -154,7 +154,7 @@ def _pacer(
     pace = Pace(
         speed=manifest.speed,
         quantum=options.get("quantum_ns") or scenario.config.quantum or _quantum(manifest.speed),
-        until=scenario.config.end or None,
+        until=scenario.config.end or world.natural_end,
         anchor=manifest.anchor,
     )
     return Pacer(
