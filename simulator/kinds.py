@@ -24,6 +24,8 @@ from simulator.equipment.replay import ReplayConfig
 from simulator.equipment.streetlight import StreetlightConfig
 from simulator.equipment.van import VanConfig
 from simulator.equipment.water_zone import WaterZoneConfig
+from simulator.wear.bearing import BearingWear
+from simulator.wear.tool import ToolWear
 
 #: every equipment kind there is, one line each: factory, logistics, urban
 Equipment = Annotated[
@@ -45,5 +47,12 @@ Equipment = Annotated[
     | NoiseNodeConfig
     | StreetlightConfig
     | MeterConfig,
+    Field(discriminator="kind"),
+]
+
+#: every model of wear there is
+Wear = Annotated[
+    BearingWear  # also gearboxes, jaws, cups: a gamma process
+    | ToolWear,
     Field(discriminator="kind"),
 ]
