@@ -35,7 +35,7 @@ class GatewayConfig(Config):
     stages: tuple[StageConfig, ...] = (DownsampleConfig(),)
     store: StoreConfig = DuckConfig()
     also: tuple[StoreConfig, ...] = ()
-    raw: ParquetConfig | None = ParquetConfig()
+    raw: ParquetConfig = ParquetConfig()
     buffer: BufferConfig = BufferConfig()
     validate_: ValidateConfig = Field(ValidateConfig(), alias="validate")
     commands: CommandConfig = CommandConfig()

@@ -121,7 +121,9 @@ class Gateway:
                 timed_out = True
                 break
             await asyncio.sleep(0.02)
-        await self.pipeline.append(()).done
+        abandoned = self.router.abandon()
+        await self.pipeline.append(abandoned).done
+        await self._tell(abandoned)
         return {
             "received": self.validator.totals()["received"],
             "streams": {path: counts["received"] for path, counts in self.validator.accounting().items()},

@@ -96,6 +96,12 @@ class _Writers:
             folder = self._folder / layout.name
             folder.mkdir(exist_ok=True)
             target = folder / "part-0.parquet"
-            self.open[layout.name] = parquet.ParquetWriter(target, schema(layout), compression="lz4")
+            self.open[layout.name] = parquet.ParquetWriter(
+                target,
+                schema(layout),
+                compression="lz4",
+                use_dictionary=False,  # measured values hardly repeat: looking for repeats costs half the writing
+                write_statistics=False,
+            )
         self.open[layout.name].write_table(table)
         self.rows += table.num_rows

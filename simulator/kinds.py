@@ -24,6 +24,10 @@ from simulator.equipment.replay import ReplayConfig
 from simulator.equipment.streetlight import StreetlightConfig
 from simulator.equipment.van import VanConfig
 from simulator.equipment.water_zone import WaterZoneConfig
+from simulator.publish.mqtt import MqttPublisherConfig
+from simulator.publish.opcua import OpcuaPublisherConfig
+from simulator.wear.bearing import BearingWear
+from simulator.wear.tool import ToolWear
 
 #: every equipment kind there is, one line each: factory, logistics, urban
 Equipment = Annotated[
@@ -47,3 +51,9 @@ Equipment = Annotated[
     | MeterConfig,
     Field(discriminator="kind"),
 ]
+
+#: every way in which a part wears
+Wear = Annotated[BearingWear | ToolWear, Field(discriminator="kind")]
+
+#: every protocol that the simulator speaks
+Publish = Annotated[MqttPublisherConfig | OpcuaPublisherConfig, Field(discriminator="kind")]

@@ -23,7 +23,7 @@ from core.errors import ConfigError
 from core.spec import DeviceSpec
 from simulator.asset import Asset, Steps
 from simulator.domain import DomainConfig, devices
-from simulator.environment import DAY, Environment
+from simulator.environment import Environment
 from simulator.equipment.base import EquipmentConfig
 from simulator.faults import NEVER, SENSOR_FAULTS, FaultConfig, SensorFault, check_args
 from simulator.fleet import Fleet, Sampler, Sampling, samplers
@@ -117,9 +117,14 @@ class World:
 
     def fast_forward(self, t: int) -> None:
         """Run the events up to ``t`` without rendering; sensors start afresh there and count rows from 0."""
-        while self.now < t:
-            self.advance(min(t, self.now + DAY))
-            self._commit(self.now)
+        tables = [fleet.table for fleet in self.fleets.values()]
+        for table in tables:
+            table.logging = False
+        self.advance(t)
+        for table in tables:
+            table.settle()
+            table.logging = True
+        self._commit(t)
         for fleet in self.fleets.values():
             fleet.begin = t
         for sampler in self._samplers:

@@ -69,9 +69,11 @@ def simulate(
     from testbed.roles import simulator
     from testbed.scenario import read
     from testbed.up import Options, manifest_of
+    from wire.opcua.identity import make_identities
 
     run, spec = RunFolder(data_dir), read(scenario, data)
     run.make()
+    make_identities(run.opcua, opcua, ("simulator", "gateway"))
     resume = run.manifest_file.exists()
     if resume:
         manifest = _same(run, spec)

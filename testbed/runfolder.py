@@ -56,6 +56,7 @@ class RunFolder:
         self.logs = root / "logs"
         self.broker = root / "broker"
         self.secrets = root / "secrets"
+        self.opcua = self.secrets / "opcua"
         self.commands = root / "commands.jsonl"
         self.events = root / "events.jsonl"
         self.report = root / "report.json"

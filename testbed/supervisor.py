@@ -17,7 +17,8 @@ RESTARTABLE = ("gateway", "platform")
 #: roles that end by themselves when their work is done
 FINITE = ("history",)
 MAX_RESTARTS = 20
-DRAIN_S = 30.0
+#: s; the platform may still be training what an examination needs
+DRAIN_S = {"simulator": 30.0, "gateway": 30.0, "platform": 300.0}
 
 
 class Supervisor:
@@ -71,7 +72,7 @@ class Supervisor:
             # the gateway waits for what the simulator has sent: quiet alone may be a slow machine
             emitted = self.statuses.get("simulator", {}).get("emitted", {}) if role == "gateway" else {}
             if not await self._drained(child, emitted):
-                self._told(role, {"is": "error", "text": f"{role} did not drain in {DRAIN_S:.0f} s"})
+                self._told(role, {"is": "error", "text": f"{role} did not drain in {DRAIN_S[role]:.0f} s"})
 
     async def stop(self) -> None:
         """Order everyone to stop; whoever does not is killed."""

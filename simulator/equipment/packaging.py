@@ -74,7 +74,7 @@ class PackagingConfig(EquipmentConfig):
     reel: int = Field(default=0, ge=0)
     jam: float = Field(default=0.0, ge=0)
     rated_kw: float = Field(default=6.0, gt=0)
-    parts: BearingWear = BearingWear(life_h=600.0, scatter=0.3, growth=2.0)
+    parts: BearingWear = BearingWear(life_h=1500.0, scatter=0.3, growth=2.0)
 
     wearing: ClassVar[str]  # name of the component
 
@@ -102,6 +102,7 @@ class Packaging(Maker):
     }
     makes: ClassVar[str] = "lot"
     config: PackagingConfig
+    taken = 0  # packs, with those in work
     _made = 0
     _rejected = 0
     _given = 0
@@ -124,6 +125,7 @@ class Packaging(Maker):
         self._jam_at = self._next_jam(0.0)
         while True:
             packs = yield from self._next()
+            self.taken += packs
             for portion in self.portions(packs):
                 good = yield from self._work_on(portion)
                 if self.outputs and good:
@@ -206,7 +208,7 @@ def line(view: View, wear: Floats) -> dict[str, NDArray[Any] | float]:
     made, speed = view["made"], view["speed"]
     rejected = view["reject_base"] + view["reject_share"] * made
     running = speed > 0
-    drag = 1.0 + 0.3 * wear + 0.04 * view.slow("load", 30.0)
+    drag = 1.0 + 0.3 * wear + 0.04 * view.slow("load", 300.0)
     return {
         "state": view["state"],
         "packml": packml.code(view["packml"], view["since"]),

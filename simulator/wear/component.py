@@ -30,6 +30,13 @@ class Path:
     levels: Floats
     life_s: float
 
+    def wear(self, age_s: float) -> float:
+        """Return wear at one effective age."""
+        at = age_s / self.step_s
+        knot = min(max(int(at), 0), len(self.levels) - 2)
+        low = float(self.levels[knot])
+        return min(max(low + (float(self.levels[knot + 1]) - low) * (at - knot), 0.0), 1.0)
+
 
 class WearModel(Protocol):
     """Draws the wear of one life from its own generator. Same number of knots for every life."""
@@ -126,7 +133,7 @@ class Component:
         self._env = env
         self._on_failure = on_failure
         self._rate = 0.0
-        self._timer = 0
+        self._due: int | None = None  # when it is next looked whether the life is over
 
     @property
     def _now(self) -> int:
@@ -140,8 +147,7 @@ class Component:
     @property
     def wear(self) -> float:
         """Present wear, 0 new to 1 failed."""
-        row = np.array([float(self._table.get(self._device, f"{self.name}.path", self._now))])
-        return float(self._pool.wear(row, np.array([self.age_s]))[0])
+        return self.life.path.wear(self.age_s)
 
     def install(self) -> None:
         """Begin the next life: a new part, without the faults of the old one. It rests until ``run_at``."""
@@ -149,7 +155,6 @@ class Component:
         path = self._model.path(self._generator(number))
         self.life = Life(number, self._now, path)
         self.factor, self.failed, self.mode, self._rate = 1.0, False, WEAR, 0.0
-        self._timer += 1
         self._table.put(self._device, f"{self.name}.path", self._now, float(self._pool.add(path)))
         self._table.put(self._device, f"{self.name}.life", self._now, float(number))
         self._table.put(self._device, f"{self.name}.age", self._now, 0.0, 0.0)
@@ -160,10 +165,9 @@ class Component:
             return
         age = self.age_s
         self._rate = rate
-        self._timer += 1
         self._table.put(self._device, f"{self.name}.age", self._now, age, rate)
         if rate > 0:
-            self._arm(max(0, int(np.ceil((self.life.path.life_s - age) / rate * NS))))
+            self._arm(self._left())
 
     def fail(self, mode: str) -> None:
         """Fail at once, before its life is over: ``mode`` tells why."""
@@ -173,19 +177,33 @@ class Component:
             self._end(age)
 
     def _arm(self, delay: int) -> None:
-        armed = self._timer
-
-        def due(_: simpy.Event) -> None:
-            if self._timer == armed:
-                self._end(self.life.path.life_s)
-
+        """Look again after ``delay`` ns; a look that is due before stays, for it will arm the next."""
+        due = self._now + delay
+        if self._due is not None and self._due <= due:
+            return
+        self._due = due
         timeout = self._env.timeout(delay)
         assert timeout.callbacks is not None
-        timeout.callbacks.append(due)
+        timeout.callbacks.append(self._look)
+
+    def _look(self, _: simpy.Event) -> None:
+        """End the life if it is over; otherwise it was at rest or slowed meanwhile."""
+        if self._due != self._now:
+            return
+        self._due = None
+        if self._rate > 0:
+            left = self._left()
+            if left > 0:
+                self._arm(left)
+            else:
+                self._end(self.life.path.life_s)
+
+    def _left(self) -> int:
+        """Return ns to the end of the life at the present rate."""
+        return max(0, int(np.ceil((self.life.path.life_s - self.age_s) / self._rate * NS)))
 
     def _end(self, age_s: float) -> None:
         self.failed, self._rate = True, 0.0
-        self._timer += 1
         self._table.put(self._device, f"{self.name}.age", self._now, age_s, 0.0)
         self._on_failure(self)
 

@@ -12,14 +12,17 @@ from typing import Any
 from core.catalog import Catalog
 from core.ports import Source
 from gateway.service import Gateway
+from gateway.sources.memory import MemorySourceConfig
 from gateway.sources.mqtt import MqttSource, MqttSourceConfig
 from gateway.sources.opcua import OpcuaSource, OpcuaSourceConfig
 from testbed.control import Control, run_role
 from testbed.runfolder import Manifest, RunFolder
 from testbed.scenario import Scenario, read
+from wire.opcua.identity import identity
 
 ROLE = "gateway"
 DRAIN_S = 20.0
+OWN = "run"
 
 
 async def run(folder: RunFolder, control: Control, places: Mapping[str, object] | None = None) -> None:
@@ -31,7 +34,7 @@ async def run(folder: RunFolder, control: Control, places: Mapping[str, object] 
     scenario = read(Path(manifest.scenario), Path(manifest.data) if manifest.data else None)
     catalog = Catalog()
     gateway = Gateway(
-        scenario.gateway, folder.root, catalog, build_sources(scenario, manifest, catalog), manifest.clock
+        scenario.gateway, folder.root, catalog, build_sources(scenario, manifest, catalog, folder), manifest.clock
     )
     serving = asyncio.create_task(gateway.run(), name="gateway")
     reporting = asyncio.create_task(_report(gateway, folder, control), name="report")
@@ -48,14 +51,18 @@ async def run(folder: RunFolder, control: Control, places: Mapping[str, object] 
         folder.write_status(ROLE, gateway.snapshot())
 
 
-def build_sources(scenario: Scenario, manifest: Manifest, catalog: Catalog) -> dict[str, Source]:
+def build_sources(scenario: Scenario, manifest: Manifest, catalog: Catalog, folder: RunFolder) -> dict[str, Source]:
     """Return the sources by name; without any in the configuration, those that the scenario's devices need.
 
-    MQTT is always there: third-party devices may come to the broker at any time.
+    MQTT is always there: third-party devices may come to the broker at any time. A configured source whose ``url``
+    is ``run`` reads the run's own broker or OPC UA server.
     """
-    kinds = scenario.gateway.sources or _embedded(scenario, manifest)
+    kinds = scenario.gateway.sources or _embedded(scenario, manifest, folder)
+    own = {"mqtt": manifest.mqtt, "opcua": manifest.opcua}
     found: dict[str, Source] = {}
     for kind in kinds:
+        if not isinstance(kind, MemorySourceConfig) and kind.url == OWN:
+            kind = kind.model_copy(update={"url": own[kind.kind]})
         name = kind.kind if kind.kind not in found else f"{kind.kind}:{len(found) + 1}"
         if isinstance(kind, MqttSourceConfig):
             found[name] = MqttSource(kind, catalog)
@@ -64,10 +71,14 @@ def build_sources(scenario: Scenario, manifest: Manifest, catalog: Catalog) -> d
     return found
 
 
-def _embedded(scenario: Scenario, manifest: Manifest) -> tuple[MqttSourceConfig | OpcuaSourceConfig, ...]:
+def _embedded(
+    scenario: Scenario, manifest: Manifest, folder: RunFolder
+) -> tuple[MqttSourceConfig | OpcuaSourceConfig, ...]:
     spoken = {protocol for domain in scenario.domains for entry in domain.equipment for protocol in entry.protocols}
     mqtt = MqttSourceConfig(url=manifest.mqtt)
-    return (mqtt, OpcuaSourceConfig(url=manifest.opcua)) if "opcua" in spoken else (mqtt,)
+    if "opcua" not in spoken:
+        return (mqtt,)
+    return mqtt, OpcuaSourceConfig(url=manifest.opcua, security=identity(folder.opcua, manifest.opcua, ROLE))
 
 
 async def _serve(gateway: Gateway, serving: asyncio.Task[None], control: Control) -> None:

@@ -13,6 +13,8 @@ from urllib.parse import urlsplit
 
 from core.batch import Batch
 from core.catalog import Catalog
+from core.command import Command, CommandResult, Event
+from core.finding import Finding, Prognosis, WorkOrder
 from core.ports import Note
 from core.spec import Name
 from gateway.drain import Drain, DrainConfig
@@ -28,6 +30,7 @@ from testbed.storage import with_store
 
 ROLE = "platform"
 DRAIN_S = 30.0
+FOREVER = 2**63 - 1
 log = logging.getLogger(__name__)
 
 
@@ -59,6 +62,7 @@ class Platform:
     async def __aenter__(self) -> Platform:
         self.shelves.open()
         self._stack.callback(self.shelves.close)
+        await asyncio.to_thread(self._recall)
         self._start(self.drain.run(), "drain")
         self._start(self.link.run(), "requests")
         self._start(self.analyst.run(self.shelves), "analyst")
@@ -91,7 +95,7 @@ class Platform:
     async def _finish(self) -> None:
         self.live.set_phase("draining")
         await self.drain.finish(DRAIN_S)
-        await self.analyst.finish()
+        await self.analyst.finish(self.shelves)
         figures = {**self.status(), **await asyncio.to_thread(self.shelves.audit)}
         self.live.set_phase("ended")
         self.folder.write_status(ROLE, figures)
@@ -130,6 +134,20 @@ class Platform:
 
     def _say(self, text: str) -> None:
         self.control.say("told", text=text)
+
+    def _recall(self) -> None:
+        """Take up what a killed predecessor has counted and kept; nothing at a first start. Blocking."""
+        before: dict[str, Any] = self.folder.statuses().get(ROLE, {})
+        reader = self.shelves.reader() if before else None
+        if reader is None:
+            return
+        self.drain.first_row_wall = before.get("first_row_wall") or 0
+        self.drain.metrics.counts["stored_values"] = before.get("stored_values", 0)
+        self.analyst.first_finding_wall = before.get("first_finding_wall") or 0
+        for kind in (Event, Finding, Prognosis, WorkOrder, Command, CommandResult):
+            notes = reader.notes(kind, self.manifest.start, FOREVER)
+            self.live.tell(notes)
+            self.analyst.recall(notes)
 
     async def _open_portal(self) -> None:
         from portal.app import create_app

@@ -22,11 +22,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 from urllib.request import urlopen
 
 import psutil
 import yaml
+from paho.mqtt import publish
 
+from core.clock import MS, wall_ns
 from testbed.runfolder import Manifest, RunFolder, runs
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -250,3 +253,37 @@ def assert_every_row(report: dict[str, Any]) -> None:
     assert rows["emitted"] > 0
     assert (rows["lost"], rows["duplicated"], rows["rejected"]) == (0, 0, 0), rows
     assert rows["stored"] == rows["emitted"], rows
+
+
+# --- a device that is not ours ------------------------------------------------------------------------------------
+
+
+def birth(sid: int, unit: str = "Cel", **more: Any) -> dict[str, Any]:
+    """Return the least that the guideline asks of a thermometer."""
+    channel = {"name": "temperature", "quantity": "temperature", "unit": unit}
+    identity = {"manufacturer": "Seongsu Sensors", "serialNumber": "S-1", "productInstanceUri": "urn:seongsu:s-1"}
+    return {**identity, "sid": sid, "streams": [{"name": "air", "channels": [channel], "rate": 1}], **more}
+
+
+def row(seq: int, value: float | None = 20.5, t: int | None = None, **more: Any) -> dict[str, Any]:
+    """Return one row of the thermometer; ``t`` in ms, now if None."""
+    return {"t": wall_ns() // MS if t is None else t, "seq": seq, "v": {"temperature": value}, **more}
+
+
+class Foreign:
+    """A plain MQTT client that knows nothing of us, one connection for each call."""
+
+    def __init__(self, url: str, area: str = "startup/lab") -> None:
+        place = urlsplit(url)
+        self.host, self.port, self.area = place.hostname or "", place.port or 0, area
+
+    def topic(self, device: str, kind: str) -> str:
+        return f"iiot/v1/{self.area}/{device}/{kind}"
+
+    def send(self, device: str, kind: str, *payloads: object) -> None:
+        """Publish payloads (JSON, or bytes as they are) in order; returns when the broker has them."""
+        bodies = [p if isinstance(p, bytes) else json.dumps(p).encode() for p in payloads]
+        messages = [
+            {"topic": self.topic(device, kind), "payload": b, "qos": 1, "retain": kind == "birth"} for b in bodies
+        ]
+        publish.multiple(messages, self.host, self.port)  # type: ignore[arg-type]

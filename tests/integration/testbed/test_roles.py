@@ -69,7 +69,7 @@ async def started(
     values = {"SCENARIO": str(scenario), "INFLUX_TOKEN": "drawn-secret"}
     hosts = {
         "broker:1883": mosquitto.url.removeprefix("mqtt://"),
-        "simulator:4840": f"127.0.0.1:{opcua}",
+        "simulator:4840": f"127.1:{opcua}",  # loopback by a name that is not known to be: certificates are needed
         "influxdb:8086": influx.place,
         "0.0.0.0": PAGE_HOST,
         "/data": str(tmp_path / "run"),

@@ -1,21 +1,16 @@
-"""Everything that a configuration can name can be built, opened, written to and closed."""
+"""What a configuration can name."""
 
-import asyncio
 from pathlib import Path
 
 import pytest
 import yaml
 
+import gateway.sources
 import gateway.stages
 import gateway.stores
-from core.catalog import Catalog
 from core.config import parse
 from core.errors import ConfigError
-from core.metrics import Metrics
-from gateway.buffer import Buffer, BufferConfig, Entry
-from gateway.build import make_drain, make_stores
 from gateway.kinds import GatewayConfig
-from tests.unit.gateway.world import device, rows
 
 TEXT = """
 rules:
@@ -61,31 +56,7 @@ def test_a_fault_is_named_with_its_place(text, where):
     assert where in str(caught.value)
 
 
-async def test_configured_stores_take_in_what_the_buffer_holds(tmp_path):
-    config = parse(yaml.safe_load(TEXT), GatewayConfig, "test.yaml")
-    buffer = Buffer(BufferConfig(), tmp_path / "buffer", Catalog([device()]), Metrics())
-    buffer.open()
-    buffer.start()
-    await buffer.put([Entry(rows(range(5)), 0, 0)], True).done
-    await buffer.close()
-    catalog = Catalog()
-    stores = make_stores(config, tmp_path, catalog)
-    assert list(stores) == ["duck", "memory", "raw"]
-    for store in stores.values():
-        store.open()
-    drain = make_drain(config, tmp_path, catalog, stores)
-    task = asyncio.create_task(drain.run())
-    report = await drain.finish()
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
-    for store in stores.values():
-        store.close()
-    assert report["stored"] == {"s/a/p1/main": 5}
-    assert drain.snapshot()["stored_values"] == 10
-    assert not report["timed_out"]
-
-
-@pytest.mark.parametrize("package", [gateway.stages, gateway.stores], ids=lambda p: p.__name__)
+@pytest.mark.parametrize("package", [gateway.sources, gateway.stages, gateway.stores], ids=lambda p: p.__name__)
 def test_every_kind_has_its_line(package):
     text = (Path(gateway.stores.__path__[0]).parent / "kinds.py").read_text(encoding="utf-8")
     for path in Path(package.__path__[0]).glob("*.py"):
