@@ -96,3 +96,35 @@ def test_a_tapped_line_is_missing_in_the_register() -> None:
         city.advance(10 * H)
     shares = [c.assets["s/a/it"].get("energy") for c in (tapped, honest)]
     assert shares[0] / shares[1] == pytest.approx(0.7, abs=0.001)
+
+
+def test_a_robot_charges_when_it_is_low_and_sooner_with_a_dragging_brake() -> None:
+    fault = {"at": "1s", "device": "it", "fault": "dragging_brake", "args": {"size": 1.0}}
+    good, bad = world("amr"), world("amr", faults=[fault])
+    charge, dragging = (column(collect(c, 24 * H), "battery", c, "charge") for c in (good, bad))
+    assert charge.min() == pytest.approx(20.0, abs=0.8)
+    assert charge.max() == pytest.approx(95.0, abs=0.8)
+    assert int(np.argmax(charge < 20.5)) * 5 / 3600 == pytest.approx(8.0, abs=0.3)
+    assert int(np.argmax(dragging < 20.5)) * 5 / 3600 == pytest.approx(4.0, abs=0.3)
+    assert dragging.min() > 18.0
+    assert dragging[-1] > 5.0
+
+
+def test_a_stopped_robot_keeps_place_and_charge() -> None:
+    city = world("amr")
+    collect(city, H)
+    assert do(city, "stop") == ["done"]
+    rows = collect(city, 2 * H)
+    assert np.ptp(column(rows, "battery", city, "charge")) < 1.0
+    assert np.ptp(column(rows, "drive", city, "odometer")) == 0.0
+    assert do(city, "start") == ["done"]
+    assert np.ptp(column(collect(city, 3 * H), "drive", city, "odometer")) > 4000
+
+
+def test_a_car_park_fills_by_day() -> None:
+    city = world("parking", entry={"spaces": 50})
+    rows = collect(city, 24 * H)
+    taken, free = (column(rows, "spaces", city, n) for n in ("occupied", "free"))
+    assert (taken + free == 50).all()
+    assert taken[: 2 * 360].mean() > 1.7 * taken[11 * 360 : 13 * 360].mean()
+    assert np.abs(np.diff(taken)).max() <= 6
