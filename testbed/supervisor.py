@@ -88,7 +88,7 @@ class Supervisor:
 
     async def _drained(self, child: Child, emitted: object) -> bool:
         """Order a role to drain and wait; again, where it was killed meanwhile and is started anew."""
-        deadline = mono_ns() + round(DRAIN_S * NS)
+        deadline = mono_ns() + round(DRAIN_S[child.role] * NS)
         while (left := (deadline - mono_ns()) / NS) > 0:
             if child.code is None:
                 child.order("drain", emitted=emitted)
