@@ -51,12 +51,12 @@ class CmapssConfig(Config):
     every: int = Field(default=1, ge=1)
     confidence: float = Field(default=0.9, gt=0.5, lt=1)
     trees: BoostingConfig = BoostingConfig(
-        iterations=200, learning_rate=0.04, leaves=15, min_leaf=60, l2=5.0, features=0.3, members=5, folds=5
+        iterations=200, learning_rate=0.04, leaves=15, min_leaf=60, l2=5.0, features=0.3, members=3, folds=3
     )
 
     def quick(self) -> CmapssConfig:
-        """Return the same model at about a fifth of the training time."""
-        trees = self.trees.model_copy(update={"members": 2, "folds": 3})
+        """Return the same model at about an eighth of the training time."""
+        trees = self.trees.model_copy(update={"members": 1, "folds": 2})
         return self.model_copy(update={"every": 3, "trees": trees})
 
 

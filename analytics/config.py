@@ -29,7 +29,7 @@ class SamplingConfig(Config):
 
     every: int = Field(default=20, ge=1)
     dense_every: int = Field(default=4, ge=1)
-    at_most: int = Field(default=16_000, ge=100)
+    at_most: int = Field(default=8_000, ge=100)
 
 
 class GroupConfig(Config):

@@ -94,6 +94,10 @@ class CommandRouter:
         self._locks: dict[str, asyncio.Lock] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
+    def knows(self, ident: str) -> bool:
+        """Tell whether a command of this id has been seen."""
+        return ident in self._known
+
     def repeated(self, command: Command) -> CommandResult | None:
         """Return what is known of a command that was seen before, else None."""
         known = self._known.get(command.id)

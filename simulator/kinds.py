@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from simulator.equipment.air_station import AirStationConfig
+from simulator.equipment.amr import AmrConfig
 from simulator.equipment.capper import CapperConfig
 from simulator.equipment.case_packer import CasePackerConfig
 from simulator.equipment.cnc import CncConfig
@@ -19,11 +20,16 @@ from simulator.equipment.filler import FillerConfig
 from simulator.equipment.labeller import LabellerConfig
 from simulator.equipment.meter import MeterConfig
 from simulator.equipment.noise_node import NoiseNodeConfig
+from simulator.equipment.parking import ParkingConfig
 from simulator.equipment.pump import PumpConfig
 from simulator.equipment.replay import ReplayConfig
 from simulator.equipment.streetlight import StreetlightConfig
 from simulator.equipment.van import VanConfig
 from simulator.equipment.water_zone import WaterZoneConfig
+from simulator.publish.mqtt import MqttPublisherConfig
+from simulator.publish.opcua import OpcuaPublisherConfig
+from simulator.wear.bearing import BearingWear
+from simulator.wear.tool import ToolWear
 
 #: every equipment kind there is, one line each: factory, logistics, urban
 Equipment = Annotated[
@@ -39,11 +45,19 @@ Equipment = Annotated[
     | ConveyorConfig
     | DockConfig
     | VanConfig
+    | AmrConfig
     | AirStationConfig
     | CrossingConfig
     | WaterZoneConfig
     | NoiseNodeConfig
     | StreetlightConfig
-    | MeterConfig,
+    | MeterConfig
+    | ParkingConfig,
     Field(discriminator="kind"),
 ]
+
+#: every way in which a part wears
+Wear = Annotated[BearingWear | ToolWear, Field(discriminator="kind")]
+
+#: every protocol that the simulator speaks
+Publish = Annotated[MqttPublisherConfig | OpcuaPublisherConfig, Field(discriminator="kind")]

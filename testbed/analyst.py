@@ -14,8 +14,10 @@ from core.batch import Batch
 from core.catalog import Catalog
 from core.clock import wall_ns
 from core.command import FINAL, Command, CommandResult, Event
+from core.errors import TestbedError
 from core.finding import Finding, Prognosis, WorkOrder
 from core.ports import Note
+from testbed.examination import Examination
 from testbed.link import RequestLink
 from testbed.runfolder import RunFolder
 from testbed.scenario import Scenario
@@ -57,11 +59,16 @@ class Analyst:
         self.first_finding_wall = 0
         self._models: list[dict[str, Any]] = []
         self._serving: Serving | None = None
+        exam = scenario.config.examination
+        self._exam = Examination(exam, scenario.config.seed) if exam else None
+        self._evaluation: dict[str, Any] = {}
         self._waiting: list[tuple[Sequence[Batch], Sequence[Note]]] = []
         self._waiting_rows = 0
 
     async def run(self, shelves: Shelves) -> None:
         """Load the history when it is rendered, take up the models when they are trained, then serve."""
+        if self._exam is not None:
+            self._exam.start()
         if self._scenario.config.history.days:
             await _there(self._folder.history / "rendered.json")
             loading = asyncio.create_task(asyncio.to_thread(shelves.load_history), name="load history")
@@ -92,8 +99,20 @@ class Analyst:
             else:
                 self._count(note)
 
-    async def finish(self) -> None:
+    async def finish(self, shelves: Shelves) -> None:
         """Say the last word after the last row."""
+        reader = shelves.reader()
+        if self._exam is None or reader is None:
+            return
+        try:
+            prognoses, self._evaluation = await self._exam.finish(reader, self._catalog)
+        except TestbedError as error:
+            self._evaluation = {"text": f"no examination: {error}"}
+            self._say(self._evaluation["text"])
+            return
+        self.counts["Prognosis"] += len(prognoses)
+        self._tell(prognoses)
+        self._say(self._evaluation["text"])
 
     def status(self) -> dict[str, Any]:
         """Return figures for the report."""
@@ -106,6 +125,7 @@ class Analyst:
             "failures": dict(self.failures),
             "models": self._models,
             "first_finding_wall": self.first_finding_wall or None,
+            "evaluation": self._evaluation,
             **serving,
         }
 
@@ -151,6 +171,6 @@ class Analyst:
 
 async def _there(path: Path) -> dict[str, Any]:
     """Wait for a mark of another process and return what it says."""
-    while not await asyncio.to_thread(path.exists):
+    while not path.exists():  # noqa: ASYNC110, ASYNC240  # another process makes it; a look takes microseconds
         await asyncio.sleep(0.05)
     return dict(json.loads(await asyncio.to_thread(path.read_text, encoding="utf-8")))

@@ -18,6 +18,7 @@ from gateway.kinds import GatewayConfig
 from simulator.domain import DomainConfig
 from simulator.faults import FaultConfig
 from simulator.world import WorldConfig
+from testbed.examination import CmapssExam
 
 LEAD_NS = 2 * NS
 
@@ -61,6 +62,7 @@ class ScenarioConfig(Config):
     faults: tuple[FaultConfig, ...] = ()
     gateway: GatewayConfig | None = None
     analytics: AnalyticsConfig = AnalyticsConfig()
+    examination: CmapssExam | None = None
 
     def start_ns(self) -> int:
         """Resolve ``start`` to ns UTC; ``now`` lies a moment ahead, so that the world is built by then."""

@@ -19,7 +19,8 @@ FINITE = ("history",)
 MAX_RESTARTS = 20
 #: times in a row that a role may end before it was ever ready
 MAX_STILLBORN = 3
-DRAIN_S = 30.0
+#: s; the platform may still be training what an examination needs
+DRAIN_S = {"simulator": 30.0, "gateway": 30.0, "platform": 300.0}
 
 
 class Supervisor:
@@ -73,7 +74,7 @@ class Supervisor:
             # the gateway waits for what the simulator has sent: quiet alone may be a slow machine
             emitted = self.statuses.get("simulator", {}).get("emitted", {}) if role == "gateway" else {}
             if not await self._drained(child, emitted):
-                self._told(role, {"is": "error", "text": f"{role} did not drain in {DRAIN_S:.0f} s"})
+                self._told(role, {"is": "error", "text": f"{role} did not drain in {DRAIN_S[role]:.0f} s"})
 
     async def stop(self) -> None:
         """Order everyone to stop; whoever does not is killed."""
@@ -89,7 +90,7 @@ class Supervisor:
 
     async def _drained(self, child: Child, emitted: object) -> bool:
         """Order a role to drain and wait; again, where it was killed meanwhile and is started anew."""
-        deadline = mono_ns() + round(DRAIN_S * NS)
+        deadline = mono_ns() + round(DRAIN_S[child.role] * NS)
         while (left := (deadline - mono_ns()) / NS) > 0:
             if child.code is None:
                 child.order("drain", emitted=emitted)

@@ -18,12 +18,13 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import paho.mqtt.client as paho
-from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from core.clock import NS, mono_ns, wall_ns
+from core.clock import NS, wall_ns
 from core.errors import NotConnected, WireError
-from wire.mqtt_client import dial, make_client
+from wire.mqtt_client import dial, ignore, make_client, stop_thread, unwatch
+from wire.mqtt_subscribe import Subscriptions
 from wire.session import Message, MqttConfig, Will, endpoint
+from wire.watchdog import Watchdog
 
 if TYPE_CHECKING:
     from paho.mqtt.reasoncodes import ReasonCode
@@ -52,7 +53,7 @@ class MqttSession:
         self._inbox: deque[Message] = deque()
         self._order: deque[int] = deque()  # handles read and not acknowledged to the broker
         self._done: set[int] = set()
-        self._subscriptions: dict[int, asyncio.Future[list[ReasonCode]]] = {}
+        self._subscriptions = Subscriptions()
         self._connecting: asyncio.Future[bool] | None = None
         self._came = asyncio.Event()
         self._sent = asyncio.Event()
@@ -61,8 +62,7 @@ class MqttSession:
         self._puback: deque[tuple[int, int]] = deque()
         self._paused = False
         self._packets = 0
-        self._heard = 0
-        self._beat = 0
+        self._watchdog = Watchdog(config.watchdog)
         self._tick: asyncio.TimerHandle | None = None
         self._threaded = config.threaded
 
@@ -106,10 +106,10 @@ class MqttSession:
             await self._drop()
             raise
         self._up = True
-        self._heard = self._beat = mono_ns()
+        self._watchdog.begin()
         self._tick = self._loop.call_later(_TICK_S, self._on_tick, client)
         if self.config.watchdog:
-            self._ask([_HEARTBEAT + self._name], 0)
+            self._subscriptions.ask(client, self.config.version, [_HEARTBEAT + self._name], 0)
         self._resend()
         return known
 
@@ -143,7 +143,7 @@ class MqttSession:
             if isinstance(sock, socket.socket):
                 with suppress(OSError):
                     sock.shutdown(socket.SHUT_RDWR)  # ends the thread's wait at once
-            await asyncio.get_running_loop().run_in_executor(None, _stop_thread, client)
+            await asyncio.get_running_loop().run_in_executor(None, stop_thread, client)
         client._reset_sockets()  # no public way closes without a goodbye, which would silence the will
 
     def _make_client(self) -> paho.Client:
@@ -155,7 +155,7 @@ class MqttSession:
         client.on_publish = self._on_publish
         client.on_subscribe = self._on_subscribe
         if not self._threaded:
-            client.on_socket_register_write = _ignore
+            client.on_socket_register_write = ignore
         return client
 
     def _serve(self, client: paho.Client) -> None:
@@ -172,19 +172,10 @@ class MqttSession:
             client.on_socket_register_write = None
             client.loop_start()
             return
-        client.on_socket_close = lambda _c, _u, s: self._unwatch(s)
+        client.on_socket_close = lambda _c, _u, s: unwatch(loop, s)
         client.on_socket_register_write = lambda c, _u, s: loop.add_writer(s, c.loop_write)
-        client.on_socket_unregister_write = lambda _c, _u, s: self._write_done(s)
+        client.on_socket_unregister_write = lambda _c, _u, s: unwatch(loop, s, reading=False)
         loop.add_writer(sock, client.loop_write)
-
-    def _write_done(self, sock: Any) -> None:
-        if self._loop is not None and not self._loop.is_closed():
-            self._loop.remove_writer(sock)
-
-    def _unwatch(self, sock: Any) -> None:
-        if self._loop is not None and not self._loop.is_closed():
-            self._loop.remove_reader(sock)
-            self._loop.remove_writer(sock)
 
     # --- out ----------------------------------------------------------------------------------------------
 
@@ -222,7 +213,7 @@ class MqttSession:
 
     async def subscribe(self, filters: Sequence[str], *, wait: bool = True) -> None:
         """Subscribe with QoS 1; see :meth:`wire.session.Session.subscribe` for ``wait``."""
-        waiting = self._ask(filters, 1)
+        waiting = self._subscriptions.ask(self._live(), self.config.version, filters, 1)
         if not wait:
             return
         try:
@@ -233,18 +224,6 @@ class MqttSession:
             raise NotConnected("no answer to a subscription") from error
         if any(code.is_failure for code in codes):
             raise WireError(f"the broker refuses to subscribe {', '.join(filters)}")
-
-    def _ask(self, filters: Sequence[str], qos: int) -> asyncio.Future[list[ReasonCode]]:
-        client = self._live()
-        waiting: asyncio.Future[list[ReasonCode]] = asyncio.get_running_loop().create_future()
-        if self.config.version == 5:
-            wanted: Any = [(f, SubscribeOptions(qos=qos)) for f in filters]
-        else:
-            wanted = [(f, qos) for f in filters]
-        _, mid = client.subscribe(wanted)
-        assert mid is not None
-        self._subscriptions[mid] = waiting
-        return waiting
 
     async def read(self, timeout: float | None = None) -> list[Message]:
         """Return what arrived, at least one message, or none after ``timeout`` seconds."""
@@ -330,7 +309,7 @@ class MqttSession:
             self._fail(why)
 
     def _on_message(self, client: paho.Client, epoch: int, message: paho.MQTTMessage) -> None:
-        self._heard = mono_ns()
+        self._watchdog.heard()
         self._packets += 1
         try:
             topic = message.topic
@@ -361,12 +340,7 @@ class MqttSession:
             self._sent.set()
 
     def _on_subscribe(self, client: paho.Client, epoch: int, mid: int, codes: Any, properties: Any) -> None:
-        self._call(self._subscribed, mid, list(codes))
-
-    def _subscribed(self, mid: int, codes: list[ReasonCode]) -> None:
-        waiting = self._subscriptions.pop(mid, None)
-        if waiting is not None and not waiting.done():
-            waiting.set_result(codes)
+        self._call(self._subscriptions.answered, mid, list(codes))
 
     def _call(self, function: Any, *args: Any) -> None:
         if self._threaded and self._loop is not None:
@@ -401,16 +375,12 @@ class MqttSession:
 
     def _watch(self, client: paho.Client) -> None:
         """Beat, and notice a connection that is up but silent (unless it waits for our acknowledgements)."""
-        limit, now = self.config.watchdog, mono_ns()
-        if not limit:
-            return
         if self._order or self._inbox or self._paused:
-            self._heard = now
-        if now - self._beat > limit / 4:
-            self._beat = now
+            self._watchdog.heard()
+        if self._watchdog.beats():
             client.publish(_HEARTBEAT + self._name, b"", qos=0)
-        if now - self._heard > limit:
-            self._fail(f"connected and silent for {limit / NS:g} s")
+        if self._watchdog.silent:
+            self._fail(f"connected and silent for {self._watchdog.limit / NS:g} s")
 
     @property
     def _name(self) -> str:
@@ -420,22 +390,9 @@ class MqttSession:
         """Mark the connection as lost and wake everyone who waits."""
         self._up = False
         self._lost = why
-        for waiting in self._subscriptions.values():
-            if not waiting.done():
-                waiting.set_exception(NotConnected(why))
-                waiting.exception()  # seen: not everyone waits
-        self._subscriptions.clear()
+        self._subscriptions.fail(why)
         self._came.set()
         self._sent.set()
-
-
-def _ignore(*_: Any) -> None:
-    """Stand in for the write callback until the loop watches the socket."""
-
-
-def _stop_thread(client: paho.Client) -> None:
-    client.disconnect()
-    client.loop_stop()
 
 
 def open_mqtt(config: MqttConfig, will: Will | None = None) -> MqttSession:

@@ -1,7 +1,8 @@
-"""How a paho client is set up from our settings, and how it dials."""
+"""How a paho client is set up from our settings, how it dials, and how it is let go."""
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from typing import Any
 
@@ -55,6 +56,24 @@ def dial(client: paho.Client, config: MqttConfig) -> None:
     client.connect(
         where.host, where.port, config.keepalive_s, clean_start=not keeps_session(config), properties=properties
     )
+
+
+def ignore(*_: Any) -> None:
+    """Stand in for the write callback until the loop watches the socket."""
+
+
+def unwatch(loop: asyncio.AbstractEventLoop, sock: Any, *, reading: bool = True) -> None:
+    """Let a loop watch a socket no more, for writing only or for both."""
+    if not loop.is_closed():
+        loop.remove_writer(sock)
+        if reading:
+            loop.remove_reader(sock)
+
+
+def stop_thread(client: paho.Client) -> None:
+    """End paho's own thread; blocks until it has."""
+    client.disconnect()
+    client.loop_stop()
 
 
 def _tls(config: MqttConfig) -> ssl.SSLContext:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from analytics.threads import limit_threads
 from core.config import Config
 
 Floats = NDArray[np.float64]
@@ -30,9 +31,9 @@ class BoostingConfig(Config):
         Groups are dealt into so many folds to get predictions for rows a model has not seen.
     """
 
-    iterations: int = Field(default=80, ge=1)
-    learning_rate: float = Field(default=0.08, gt=0, le=1)
-    leaves: int = Field(default=12, ge=2)
+    iterations: int = Field(default=50, ge=1)
+    learning_rate: float = Field(default=0.12, gt=0, le=1)
+    leaves: int = Field(default=8, ge=2)
     min_leaf: int = Field(default=30, ge=1)
     l2: float = Field(default=5.0, ge=0)
     features: float = Field(default=0.4, gt=0, le=1)
@@ -45,6 +46,7 @@ def regressor(config: BoostingConfig, seed: int, loss: Loss = "squared_error", q
     """Return an unfitted regressor."""
     from sklearn.ensemble import HistGradientBoostingRegressor
 
+    limit_threads()
     return HistGradientBoostingRegressor(loss=loss, quantile=quantile, **_common(config, seed))
 
 
@@ -52,6 +54,7 @@ def classifier(config: BoostingConfig, seed: int) -> Any:
     """Return an unfitted classifier."""
     from sklearn.ensemble import HistGradientBoostingClassifier
 
+    limit_threads()
     return HistGradientBoostingClassifier(**_common(config, seed))
 
 

@@ -78,7 +78,7 @@ class CasePacker(Packaging):
     def truth(cls, stream: str, view: View) -> Mapping[str, NDArray[Any] | float]:
         """Return true values of the machine."""
         wear, running = view.wear("cups"), view["speed"] > 0
-        held = 62.0 - 14.0 * wear * wear - view.fault("vacuum_leak") + (0.5 + 2.0 * wear) * view.slow("grip", 8.0)
+        held = 62.0 - 14.0 * wear * wear - view.fault("vacuum_leak") + (0.5 + 2.0 * wear) * view.white("grip")
         return {
             **line(view, wear),
             "vacuum": running * held,

@@ -18,7 +18,7 @@ from pydantic import Field
 from core.clock import NS
 from core.config import Duration
 from core.spec import Name
-from simulator.asset import Steps
+from simulator.body import Steps
 from simulator.channels import Sensor, Stream, counted, enumerated, measured
 from simulator.equipment.base import EquipmentConfig
 from simulator.faults import Effect, FaultKind, WearFault
@@ -244,7 +244,7 @@ class Cnc(Maker):
     def truth(cls, stream: str, view: View) -> Mapping[str, NDArray[Any] | float]:
         """Return true values at the spindle."""
         rpm, wear = view["rpm"], view.wear("tool")
-        torque = view["torque"] * (1.0 + 0.015 * view.slow("cut", 20.0))
+        torque = view["torque"] * (1.0 + 0.015 * view.white("cut"))
         air = view.env("temperature") * 0.25 + 20.0 + 0.4 * view.slow("air", 3600.0)
         turning = rpm > 0
         shaking = (
@@ -262,5 +262,5 @@ class Cnc(Maker):
             "scrap": view["scrap"],
             "energy": view["energy"],
             "tool_wear": view["tool.age"] / 60.0,
-            "vibration": turning * shaking * (1.0 + 0.06 * view.slow("vibration", 60.0)) + 0.02,
+            "vibration": turning * shaking * (1.0 + 0.06 * view.slow("vibration", 120.0)) + 0.02,
         }

@@ -74,7 +74,7 @@ class Filler(Packaging):
         """Return true values of the machine."""
         wear, made, reel = view.wear("jaws"), view["made"], view.param("reel")
         target = view.param("seal_set") - view.fault("heater_weak") - 3.0 * wear * wear
-        hunting = (0.35 + 1.8 * wear) * view.slow("seal", 25.0)  # worn jaws touch unevenly
+        hunting = (0.35 + 1.8 * wear) * view.white("seal")  # worn jaws touch unevenly
         dosing = 1.2 * view.white("dose") * (view["speed"] > 0) + 0.8 * view.slow("dose", 3 * 3600.0)
         turns = made / np.maximum(reel, 1.0)
         return {

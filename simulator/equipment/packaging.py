@@ -208,7 +208,7 @@ def line(view: View, wear: Floats) -> dict[str, NDArray[Any] | float]:
     made, speed = view["made"], view["speed"]
     rejected = view["reject_base"] + view["reject_share"] * made
     running = speed > 0
-    drag = 1.0 + 0.3 * wear + 0.04 * view.slow("load", 30.0)
+    drag = 1.0 + 0.3 * wear + 0.04 * view.slow("load", 300.0)
     return {
         "state": view["state"],
         "packml": packml.code(view["packml"], view["since"]),

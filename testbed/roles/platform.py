@@ -95,7 +95,7 @@ class Platform:
     async def _finish(self) -> None:
         self.live.set_phase("draining")
         await self.drain.finish(DRAIN_S)
-        await self.analyst.finish()
+        await self.analyst.finish(self.shelves)
         figures = {**self.status(), **await asyncio.to_thread(self.shelves.audit)}
         self.live.set_phase("ended")
         self.folder.write_status(ROLE, figures)

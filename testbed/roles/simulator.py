@@ -6,19 +6,23 @@ import asyncio
 import json
 import os
 import sys
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from core.clock import NS
+from core.command import Command
 from core.metrics import Metrics
 from core.ports import Publisher
 from core.spec import Protocol
 from simulator.commandlog import read_log
 from simulator.inbox import Inbox
+from simulator.kinds import Publish
 from simulator.pacer import Pace, Pacer
 from simulator.publish.late import LatePublisher
+from simulator.publish.mqtt import MqttPublisher, MqttPublisherConfig
+from simulator.publish.opcua import OpcuaPublisher, OpcuaPublisherConfig
 from simulator.world import World
 from testbed.control import Control, run_role
 from testbed.runfolder import Manifest, RunFolder
@@ -107,29 +111,33 @@ async def _publishers(
     """Open a publisher for every protocol that a device speaks."""
     spoken = {protocol for device in world.devices for protocol in device.protocols}
     found: dict[Protocol, Publisher] = {}
+    for config in _settings(manifest, folder):
+        if config.kind in spoken:
+            found[config.kind] = await stack.enter_async_context(_publisher(config, world, manifest, inbox))
+    return found
 
-    def on_command(command: Any) -> None:
+
+def _settings(manifest: Manifest, folder: RunFolder) -> tuple[Publish, ...]:
+    """Return the publishers of a run as its manifest places them."""
+    place = urlsplit(manifest.opcua)
+    security = identity(folder.opcua, manifest.opcua, ROLE)
+    return (
+        MqttPublisherConfig(url=manifest.mqtt),
+        OpcuaPublisherConfig(host=place.hostname or "127.0.0.1", port=place.port or 4840, security=security),
+    )
+
+
+def _publisher(
+    config: Publish, world: World, manifest: Manifest, inbox: Inbox
+) -> AbstractAsyncContextManager[Publisher]:
+    def on_command(command: Command) -> None:
         inbox.put(command)
 
-    if "mqtt" in spoken:
-        from simulator.publish.mqtt import MqttPublisher, MqttPublisherConfig
-
-        config = MqttPublisherConfig(url=manifest.mqtt)
-        found["mqtt"] = await stack.enter_async_context(MqttPublisher(config, world.catalog, on_command, sid=world.sid))
-    if "opcua" in spoken:
-        from simulator.publish.opcua import OpcuaPublisher, OpcuaPublisherConfig
-
-        clock = manifest.clock
-
-        def now() -> int:
-            return clock.now() or world.start + world.now
-
-        place = urlsplit(manifest.opcua)
-        security = identity(folder.opcua, manifest.opcua, ROLE)
-        server = OpcuaPublisherConfig(host=place.hostname or "127.0.0.1", port=place.port or 4840, security=security)
-        inner = OpcuaPublisher(server, world.catalog, on_command, now)
-        found["opcua"] = await stack.enter_async_context(LatePublisher(inner))
-    return found
+    if isinstance(config, MqttPublisherConfig):
+        return MqttPublisher(config, world.catalog, on_command, sid=world.sid)
+    clock = manifest.clock
+    server = OpcuaPublisher(config, world.catalog, on_command, lambda: clock.now() or world.start + world.now)
+    return LatePublisher(server)
 
 
 def _pacer(
@@ -146,7 +154,7 @@ def _pacer(
     pace = Pace(
         speed=manifest.speed,
         quantum=options.get("quantum_ns") or scenario.config.quantum or _quantum(manifest.speed),
-        until=scenario.config.end or None,
+        until=scenario.config.end or world.natural_end,
         anchor=manifest.anchor,
     )
     return Pacer(

@@ -2,7 +2,18 @@ import numpy as np
 import pytest
 
 from analytics.labels import time_to_failure, usable
-from analytics.lives import FAILED, MAINTENANCE, UNKNOWN, UP, Life, Mark, lives_of, marks_of_events, marks_of_phases, phase_of  # fmt: skip
+from analytics.lives import (  # fmt: skip
+    FAILED,
+    MAINTENANCE,
+    UNKNOWN,
+    UP,
+    Life,
+    Mark,
+    lives_of,
+    marks_of_events,
+    marks_of_phases,
+    phase_of,
+)
 from core.clock import NS
 from core.command import Event
 
