@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import lfilter
 
 from analytics.windows import Floats, Ints
 from core.clock import NS
@@ -178,6 +177,8 @@ class _Level:
         return _quotient(self.n[d], self.w[d]) if decay else np.full(self.n[d].shape, np.nan)
 
     def _filter(self, x: Floats, state: Floats) -> tuple[Floats, Floats]:
+        from scipy.signal import lfilter  # takes more than a second to import: not at every start of every process
+
         decay = 1.0 - self.alpha
         y, z = lfilter([self.alpha], [1.0, -decay], x, axis=1, zi=state[:, None, :])
         return y, z[:, 0, :]

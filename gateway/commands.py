@@ -94,6 +94,10 @@ class CommandRouter:
         self._locks: dict[str, asyncio.Lock] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
+    def knows(self, ident: str) -> bool:
+        """Tell whether a command of this id has been seen."""
+        return ident in self._known
+
     def repeated(self, command: Command) -> CommandResult | None:
         """Return what is known of a command that was seen before, else None."""
         known = self._known.get(command.id)
@@ -150,6 +154,16 @@ class CommandRouter:
                 self._end(known, status)
                 out.append(CommandResult(ident, known.device, status, "no answer from the device", self._now()))
         return out
+
+    def abandon(self) -> list[CommandResult]:
+        """Return results for all commands that still await an answer, at the end of a run: none will come."""
+        waiting = [(i, k) for i, k in self._known.items() if k.since and k.status not in FINAL]
+        for _, known in waiting:
+            self._end(known, "expired")
+        return [
+            CommandResult(ident, known.device, "expired", "the run ended before the device answered", self._now())
+            for ident, known in waiting
+        ]
 
     def restore(self, command: Command) -> None:
         """Note a command that was admitted before a restart."""

@@ -78,7 +78,7 @@ class Drain:
     ) -> None:
         self.config, self.folder, self.catalog = config, folder, catalog
         self.metrics = metrics or Metrics()
-        self.letters = letters or DeadLetters(DeadLetterConfig(), folder / "store")
+        self.letters = letters or DeadLetters(DeadLetterConfig(), folder.parent / "store")
         self.listener = listener
         self.live_position = 0
         self.first_row_wall = 0
@@ -99,6 +99,7 @@ class Drain:
         self._live = BufferReader(folder)
         self._hurry = asyncio.Event()
         self._drained = -1
+        self._ended = False
 
     async def run(self) -> None:
         """Run until cancelled; then what stages hold back is written too, if the stores allow."""
@@ -113,6 +114,7 @@ class Drain:
                     group.create_task(self._follow(feed), name=f"feed {feed.name}")
                 group.create_task(self._listen(live_thread), name="live feed")
         finally:
+            self._ended = True
             live_thread.shutdown(wait=True)
             self._live.close()
             for feed in self._feeds:
@@ -120,11 +122,19 @@ class Drain:
             self.letters.close()
 
     async def finish(self, timeout_s: float = 30.0) -> dict[str, Any]:
-        """Bring every store and the listener to the end of the buffer; return counts."""
+        """Bring every store and the listener to the end of the buffer; return counts. :meth:`run` must go on.
+
+        Raises
+        ------
+        StoreError
+            If :meth:`run` has ended.
+        """
         self._hurry.set()
         deadline = mono_ns() + round(timeout_s * NS)
         late = False
         while not await self._at_end():
+            if self._ended:
+                raise StoreError("the drain has ended; see its error")
             if mono_ns() > deadline:
                 late = True
                 break
@@ -144,10 +154,11 @@ class Drain:
 
     def snapshot(self) -> dict[str, Any]:
         """Return counts, latencies and states for the status file and the run report."""
-        counts = self.metrics.counts
+        counts, stored = self.metrics.counts, self.stored()
+        entries = ((self.catalog.find(path), rows) for path, rows in stored.items())
         return {
-            "stored": self.stored(),
-            "stored_values": counts["stored_values"],
+            "stored": stored,
+            "stored_values": sum(len(e.spec.layout.channels) * rows for e, rows in entries if e is not None),
             "latency_ms": self.metrics.latency_ms(),
             "store_rejected": counts["store_rejected"],
             "first_row_wall": self.first_row_wall or None,
@@ -165,9 +176,10 @@ class Drain:
                 if records:
                     await self._carry(feed, records)
                 wait, feed.error = 0.25, ""
-            except StoreUnavailable as error:
-                if self._live.version or feed.error != str(error):
-                    log.info("store %s waits: %s", feed.name, error)
+            except StoreError as error:  # also one that is not worth a retry must not stop its neighbours
+                if feed.error != str(error):
+                    level = logging.INFO if isinstance(error, StoreUnavailable) else logging.ERROR
+                    log.log(level, "store %s waits: %s", feed.name, error)
                 feed.error = str(error)
                 self.metrics.count("store_unavailable")
                 pause = error.wait_s if isinstance(error, Busy) else wait
@@ -179,9 +191,9 @@ class Drain:
 
     async def _carry(self, feed: Feed, records: Sequence[Record]) -> None:
         """Write records and let the gateway trim; devices are catalogued first, in the event loop."""
-        devices = feed.translation.adopt()
-        if devices:
-            await _in(feed.thread, lambda: feed.catalogue(devices))
+        feed.uncatalogued += feed.translation.adopt()
+        if feed.uncatalogued:
+            await _in(feed.thread, feed.catalogue)
         await _in(feed.thread, lambda: feed.store_records(records))
         if feed.main and not self.first_row_wall and any(isinstance(r.content, Batch) for r in records):
             self.first_row_wall = wall_ns()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol, runtime_checkable
 
@@ -25,9 +25,6 @@ from gateway.reader import BufferReader, Record
 from gateway.stores.extra import DrainStore, Extra
 
 log = logging.getLogger(__name__)
-
-#: called with (rows by stream, values, first wall ns of commit)
-OnStored = Callable[[Counter[int], int], None]
 
 
 @runtime_checkable
@@ -120,6 +117,7 @@ class Feed:
         self.letters, self.metrics, self.fast_only, self.main = letters, metrics, fast_only, main
         self.position = 0
         self.error = ""
+        self.uncatalogued: list[DeviceSpec] = []
         self.translation = Translation(reader.catalog, catalog)
         self.thread = ThreadPoolExecutor(1, thread_name_prefix=f"feed-{name}")
         self._fast: dict[int, bool] = {}
@@ -136,9 +134,10 @@ class Feed:
         """Return the next records."""
         return self.reader.read(self.position, limit)
 
-    def catalogue(self, devices: Sequence[DeviceSpec]) -> None:
-        """Tell the store of devices."""
-        self.store.catalogue(devices)
+    def catalogue(self) -> None:
+        """Tell the store of devices that it does not know yet."""
+        self.store.catalogue(self.uncatalogued)
+        self.uncatalogued = []
 
     def store_records(self, records: Sequence[Record]) -> None:
         """Write records; a record that the store refuses goes to the dead letters alone.
@@ -195,16 +194,15 @@ class Feed:
         for batch in merged:
             streams, rows = np.unique(batch.stream, return_counts=True)
             counts.update(dict(zip(streams.tolist(), rows.tolist(), strict=True)))
-        values = sum(b.values for b in merged)
         for stage in self.stages:
             merged = [made for b in merged for made in stage.apply(b)]
         state = json.dumps([stage.dump() for stage in self._holding()]) if self.stages else ""
         last = records[-1].position
         self.store.write([b for b in merged if len(b)], notes, last, Extra(counts, state))
         self.position = last
-        self._count(counts, values, notes, sent)
+        self._count(counts, notes, sent)
 
-    def _count(self, counts: Counter[int], values: int, notes: Sequence[Note], sent: Sequence[tuple[int, int]]) -> None:
+    def _count(self, counts: Counter[int], notes: Sequence[Note], sent: Sequence[tuple[int, int]]) -> None:
         self.metrics.count(f"writes_{self.name}")
         if not self.main:
             return
@@ -213,7 +211,6 @@ class Feed:
             if at:
                 self.metrics.time("stored", now - at, rows)
         self.metrics.count("stored", counts.total())
-        self.metrics.count("stored_values", values)
         for note in notes:
             self.metrics.count(f"stored_{notes_json.NAME_OF[type(note)]}")
 

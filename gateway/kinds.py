@@ -10,6 +10,7 @@ from core.config import Config
 from gateway.buffer import BufferConfig
 from gateway.commands import CommandConfig
 from gateway.deadletters import DeadLetterConfig
+from gateway.drain import DrainConfig
 from gateway.rules import RuleConfig
 from gateway.sources.memory import MemorySourceConfig
 from gateway.sources.mqtt import MqttSourceConfig
@@ -31,7 +32,7 @@ StoreConfig = Annotated[DuckConfig | InfluxConfig | MemoryStoreConfig, Field(dis
 class GatewayConfig(Config):
     sources: tuple[SourceConfig, ...] = ()
     rules: tuple[RuleConfig, ...] = ()
-    stages: tuple[StageConfig, ...] = ()
+    stages: tuple[StageConfig, ...] = (DownsampleConfig(),)
     store: StoreConfig = DuckConfig()
     also: tuple[StoreConfig, ...] = ()
     raw: ParquetConfig = ParquetConfig()
@@ -40,4 +41,5 @@ class GatewayConfig(Config):
     commands: CommandConfig = CommandConfig()
     dead_letters: DeadLetterConfig = DeadLetterConfig()
     supervise: SuperviseConfig = SuperviseConfig()
+    drain: DrainConfig = DrainConfig()
     inflight: int = 64

@@ -183,7 +183,7 @@ class Pipeline:
         if isinstance(note, Command):
             self._admit(note, notes, judged)
         elif isinstance(note, CommandResult):
-            if note.id.partition("-")[0] in PROTOCOL_COMMANDS:
+            if note.id.partition("-")[0] in PROTOCOL_COMMANDS and not self.router.knows(note.id):
                 return  # the answer to a rebirth or replay that a source asked for itself
             if self.router.heard(note):
                 notes.append(note)

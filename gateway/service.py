@@ -104,20 +104,26 @@ class Gateway:
         """End :meth:`run`."""
         self._stop.set()
 
-    async def drain(self, timeout_s: float = 20.0, quiet_s: float = 0.5) -> dict[str, Any]:
+    async def drain(
+        self, timeout_s: float = 20.0, quiet_s: float = 0.5, expected: Mapping[str, int] | None = None
+    ) -> dict[str, Any]:
         """Wait until nothing has arrived for a while and no hole is open; return what was received.
 
-        Holes are asked for with less patience from here on. Sources keep running.
+        A source that is not connected (yet, or just now) may have rows to fetch: it is waited for. ``expected``
+        says how many rows were sent, by stream path, where somebody knows: they are waited for as well. Holes are
+        asked for with less patience from here on. Sources keep running.
         """
         self.validator.gaps.hasty = True
         began = mono_ns()
         timed_out = False
-        while not self._quiet(max(began, self.pipeline.last_arrival), quiet_s):
+        while not (self._quiet(max(began, self._last_sign()), quiet_s) and self._all_here(expected or {})):
             if mono_ns() - began > timeout_s * NS:
                 timed_out = True
                 break
             await asyncio.sleep(0.02)
-        await self.pipeline.append(()).done
+        abandoned = self.router.abandon()
+        await self.pipeline.append(abandoned).done
+        await self._tell(abandoned)
         return {
             "received": self.validator.totals()["received"],
             "streams": {path: counts["received"] for path, counts in self.validator.accounting().items()},
@@ -250,8 +256,19 @@ class Gateway:
             tops = self.validator.dedup.top_times()
             source.resume({self.catalog.streams[stream].path: t for stream, t in tops.items()})
 
+    def _all_here(self, expected: Mapping[str, int]) -> bool:
+        """Tell whether every row that was sent has come, or is known not to come."""
+        counts = self.validator.accounting()
+        ends = ("received", "rejected", "lost")
+        return all(path in counts and sum(counts[path][e] for e in ends) >= n for path, n in expected.items())
+
+    def _last_sign(self) -> int:
+        """Return when something arrived or a source connected last (monotonic ns)."""
+        return max(self.pipeline.last_arrival, *(s.connected_at for s in self.states.values()), 0)
+
     def _quiet(self, since: int, quiet_s: float) -> bool:
-        still = mono_ns() - since > quiet_s * NS
+        away = any(s.state in ("starting", "waiting") for s in self.states.values())
+        still = not away and mono_ns() - since > quiet_s * NS
         return still and not len(self.validator.gaps) and not any(self.pipeline.waiting.values())
 
     def _dump(self) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
-from core.clock import MS, NS
+from core.clock import MS, NS, mono_ns
 from core.config import Config, Duration
 from core.errors import EndOfStream, NotConnected
 from core.metrics import Metrics
@@ -22,17 +22,18 @@ class SuperviseConfig(Config):
     """Waits between attempts to connect: from ``first``, doubling, to ``most``."""
 
     first: Duration = 100 * MS
-    most: Duration = 10 * NS
+    most: Duration = 2 * NS
 
 
 @dataclass(slots=True)
 class SourceState:
-    """How a source is doing."""
+    """How a source is doing; ``connected_at`` is when it was last connected (monotonic ns)."""
 
     name: str
     state: str = "starting"  # starting | connected | waiting | ended
     reconnects: int = 0
     error: str = ""
+    connected_at: int = 0
 
 
 async def supervise(
@@ -54,7 +55,7 @@ async def supervise(
         try:
             before()
             await source.connect()
-            state.state, state.error = "connected", ""
+            state.state, state.error, state.connected_at = "connected", "", mono_ns()
             while True:
                 arrivals, ack = await source.read()
                 wait = config.first

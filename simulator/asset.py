@@ -2,34 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import numpy as np
-import simpy
 from numpy.typing import NDArray
 
 from core import seed
-from core.clock import NS
-from core.command import Command, CommandResult, Event, Severity, Status
+from core.command import Command
 from core.errors import CommandFailed, CommandRefused
 from core.spec import CommandSpec, DeviceSpec
+from simulator import obey
+from simulator.body import Body
+from simulator.body import Steps as Steps
 from simulator.equipment.base import EquipmentConfig
 from simulator.faults import Effect, FaultKind, WearFault
 from simulator.host import Host
 from simulator.process.flow import Flow
-from simulator.state import Column, StateTable, Step
+from simulator.state import Column, StateTable
 from simulator.states import COMMON, DOWN, STATES, State
-from simulator.wear.component import Component, PathPool, columns_of
+from simulator.wear.component import Component, PathPool
 
 if TYPE_CHECKING:
     from simulator.view import View
 
-Work = Generator[simpy.Event, Any, str]
-Steps = Generator[simpy.Event, Any, None]
+Work = obey.Work
 
 
-class Asset:
+class Asset(Body):
     """A device's behaviour in events. Subclasses give columns, processes and the vectorised truth.
 
     Parameters
@@ -61,23 +60,14 @@ class Asset:
         pools: Mapping[str, PathPool],
         host: Host,
     ) -> None:
+        super().__init__(spec, table, row, host)
         self.config = config
-        self.spec = spec
-        self.host = host
-        self.env = host.env
-        self.state = State.IDLE
-        self.changed = host.env.event()
         self.components: dict[str, Component] = {}
         self.inputs: tuple[Flow, ...] = ()
         self.outputs: tuple[Flow, ...] = ()
-        self._table = table
-        self._row = row
         self._pools = pools
         self._resume = State.IDLE
         self._effects: dict[str, int] = {}
-        self._draws: dict[str, np.random.Generator] = {}
-        self._up = 0
-        self._up_since = int(host.env.now)
 
     # --- for subclasses to write -------------------------------------------------------------------------
 
@@ -85,9 +75,6 @@ class Asset:
         """Live: the process that begins with the world. The default just runs."""
         self.enter(State.RUNNING)
         yield self.env.timeout(0)
-
-    def on_state(self, old: State, new: State) -> None:
-        """Adapt speeds, targets and so on to a new state."""
 
     def stress(self, component: str) -> float:
         """Return the wear rate of a component while working, without faults (1: nominal load)."""
@@ -97,109 +84,27 @@ class Asset:
         """Return what commands do: a text (done at once) or a process whose return value is the text."""
         return {"start": self._start, "stop": self._stop, "maintain": self._maintain, "derate": self._derate}
 
+    def repair_s(self, component: Component) -> float:
+        """Return how long the repair of a failed component takes, in s."""
+        return self.host.service.repair_s
+
     def on_effect(self, fault: str, size: float) -> None:
         """React to a physical fault beginning (size > 0) or ending (0)."""
+
+    def ends(self) -> int | None:
+        """Return the simulated ns from which it has nothing more to report; None: never."""
+        return None
 
     @classmethod
     def truth(cls, stream: str, view: View) -> Mapping[str, NDArray[Any] | float]:
         """Return the true value of every channel of a stream: float64[n, d], [1, d] or a number."""
         raise NotImplementedError
 
-    # --- for subclasses to use ---------------------------------------------------------------------------
-
-    @property
-    def now(self) -> int:
-        """Simulated ns."""
-        return self.env.now  # type: ignore[return-value]  # our clock holds integers only
-
-    def get(self, name: str) -> float:
-        """Return a state column's present value."""
-        return self._table.get(self._row, name, self.now)
-
-    def put(self, name: str, value: float, rate: float = 0.0) -> None:
-        """Set a state column: ``rate`` is a Ramp's rate a second."""
-        self._table.put(self._row, name, self.now, value, rate)
-
-    def relax(self, name: str, target: float) -> None:
-        """Let a Relax column approach a new target from where it is."""
-        self._table.put(self._row, name, self.now, self.get(name), target)
-
-    def ramp(self, name: str, rate: float) -> None:
-        """Let a Ramp column go on from where it is at a new rate a second."""
-        self._table.put(self._row, name, self.now, self.get(name), rate)
-
-    def seconds(self, s: float) -> simpy.Event:
-        """Return the event that many simulated seconds ahead."""
-        return self.env.timeout(max(0, round(s * NS)))
-
-    def work(self, s: float) -> Steps:
-        """Take that many seconds of working time: the clock stands while the equipment is down."""
-        yield from self.up()
-        left = max(0, round(s * NS))
-        goal = self._up_ns() + left
-        while left > 0:
-            yield self.env.timeout(left)
-            yield from self.up()
-            left = goal - self._up_ns()
-
-    def up(self) -> Steps:
-        """Wait until the equipment is not down."""
-        while self.state in DOWN:
-            yield self.changed
-
-    def take(self, flow: Flow) -> Generator[simpy.Event, Any, Any]:
-        """Return the next item of a flow, starved while there is none; waits on while the equipment is down."""
-        wait = flow.get()
-        if not wait.triggered and self.state not in DOWN:
-            self.enter(State.STARVED)
-        item = yield wait
-        yield from self.up()
-        self.enter(State.RUNNING)
-        return item
-
-    def give(self, flow: Flow, item: Any) -> Steps:
-        """Put an item into a flow, blocked while it is full."""
-        wait = flow.put(item)
-        if not wait.triggered and self.state not in DOWN:
-            self.enter(State.BLOCKED)
-        yield wait
-        yield from self.up()
-        self.enter(State.RUNNING)
-
-    def enter(self, state: State) -> None:
-        """Change the common state: tells ``on_state``, adapts wear, wakes what waits for ``changed``."""
-        old = self.state
-        if state == old:
-            return
-        self._up = self._up_ns()
-        self._up_since = self.now
-        self.state = state
-        self.put("state", float(state))
-        self.on_state(old, state)
-        self.adapt_wear()
-        changed, self.changed = self.changed, self.env.event()
-        if changed.callbacks:
-            changed.succeed()
-
     def adapt_wear(self) -> None:
         """Set every component's wear rate to the present state, load and faults."""
         for name, component in self.components.items():
             working = self.state in self.working
             component.run_at(self.stress(name) * component.factor if working else 0.0)
-
-    def tell(self, name: str, text: str, severity: Severity = "info") -> None:
-        """Emit an event."""
-        self.host.emit(Event(self.spec.path, name, text, self.host.start + self.now, severity))
-
-    def _up_ns(self) -> int:
-        """Return how long the equipment has not been down, in ns."""
-        return self._up + (0 if self.state in DOWN else self.now - self._up_since)
-
-    def draws(self, name: str) -> np.random.Generator:
-        """Return the device's own generator of a name, for events."""
-        if name not in self._draws:
-            self._draws[name] = seed.generator(self.host.root, self.spec.path, "draws", name)
-        return self._draws[name]
 
     # --- life ----------------------------------------------------------------------------------------------
 
@@ -232,7 +137,7 @@ class Asset:
     def _repair(self, component: Component) -> Steps:
         with self.host.crew.request() as crew:
             yield crew
-            yield self.seconds(self.host.service.repair_s)
+            yield self.seconds(self.repair_s(component))
         self._renew([component])
         self.enter(self._resume)
         self.tell("repaired", f"{component.name} replaced after failure")
@@ -255,7 +160,8 @@ class Asset:
         kind = self.faults[fault]
         if isinstance(kind, WearFault):
             component = self.components[kind.component]
-            component.factor = float(args.get("rate", kind.rate))
+            left_s = component.life.path.life_s - component.age_s
+            component.factor = kind.factor(args, left_s, self.stress(kind.component))
             self.adapt_wear()
             self.host.truth.began(self.spec.path, fault, kind.component, self.now, str(dict(args)))
             return
@@ -285,38 +191,7 @@ class Asset:
 
     def handle(self, command: Command) -> None:
         """Carry out a command and answer it."""
-        try:
-            outcome = self._handler(command)(command)
-        except CommandRefused as reason:
-            self._answer(command, "refused", str(reason))
-            return
-        if isinstance(outcome, str):
-            self._answer(command, "done", outcome)
-            return
-        self._answer(command, "accepted", f"{command.name} accepted")
-        self.env.process(self._finish(command, outcome))
-
-    def _handler(self, command: Command) -> Callable[[Command], str | Work]:
-        known = {c.name: c for c in self.commands}
-        spec = known.get(command.name)
-        if spec is None:
-            raise CommandRefused(f"unknown command {command.name}; known: {', '.join(known)}")
-        strange = command.args.keys() - spec.args.keys()
-        if strange:
-            raise CommandRefused(f"unknown argument {min(strange)}; known: {', '.join(spec.args) or 'none'}")
-        return self.handlers()[command.name]
-
-    def _finish(self, command: Command, work: Work) -> Steps:
-        try:
-            detail = yield from work
-        except CommandFailed as reason:
-            self._answer(command, "failed", str(reason))
-        else:
-            self._answer(command, "done", detail)
-
-    def _answer(self, command: Command, status: Status, detail: str) -> None:
-        t = self.host.start + self.now
-        self.host.emit(CommandResult(command.id, self.spec.path, status, detail, t))
+        obey.obey(self, command)
 
     def number(self, command: Command, name: str, low: float, high: float, default: float | None = None) -> float:
         """Return a numeric argument within limits; refuses anything else."""
@@ -377,15 +252,3 @@ class Asset:
         names = ", ".join(c.name for c in components)
         self.tell("maintained", f"replaced: {names}" if names else "maintained")
         return f"maintained in {duration_s:.0f} s" + (f", replaced {names}" if names else "")
-
-
-def all_columns(asset: type[Asset], config: EquipmentConfig) -> dict[str, Column]:
-    """Return the columns of a family: common ones, the kind's, its wear's and its faults'."""
-    columns: dict[str, Column] = {"state": Step(float(State.IDLE)), "derate": Step(1.0)}
-    columns |= asset.columns
-    for component in config.wears():
-        columns |= columns_of(component)
-    for name, kind in asset.faults.items():
-        if isinstance(kind, Effect):
-            columns[f"fault.{name}"] = Step()
-    return columns

@@ -54,7 +54,7 @@ def devices(domain: DomainConfig, root: int, where: str = "") -> Iterator[tuple[
                 seen[spec.path] += 1
                 if seen[spec.path] > 1:
                     raise ConfigError(at, f"two devices are called {spec.path}", "put {n} or another text in id")
-                yield entry, spec
+                yield entry.nth(n - entry.first), spec
 
 
 def _areas(entry: EquipmentConfig, at: str) -> tuple[AreaConfig, ...]:

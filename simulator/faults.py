@@ -6,6 +6,7 @@ Sensor faults are generic and known here. Physical faults are declared by the eq
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated
 
@@ -14,8 +15,9 @@ from numpy.typing import NDArray
 from pydantic import BeforeValidator, Field
 
 from core import seed
-from core.clock import parse_duration
-from core.config import Config, Duration
+from core.clock import NS, parse_duration
+from core.config import Config
+from core.errors import ConfigError, TestbedError
 from core.spec import Name
 from simulator.grid import Block, Floats
 
@@ -32,13 +34,19 @@ NEVER = 1 << 62
 
 
 def _signed(value: object) -> object:
-    if isinstance(value, str) and value.strip().startswith("-"):
-        return -parse_duration(value.strip()[1:])
+    """Return ns of a duration that may begin with a minus."""
+    try:
+        if isinstance(value, str) and value.strip().startswith("-"):
+            return -parse_duration(value.strip()[1:])
+        if isinstance(value, (str, int, float)) and not isinstance(value, bool):
+            return -parse_duration(-value) if not isinstance(value, str) and value < 0 else parse_duration(value)
+    except TestbedError as error:
+        raise ValueError(str(error)) from error
     return value
 
 
-#: simulated time relative to the live start; negative (``-2d``) lies in the history
-SimTime = Annotated[Duration, BeforeValidator(_signed)]
+#: simulated time relative to the live start, in ns; written like a `Duration`, negative (``-2d``) in the history
+SimTime = Annotated[int, BeforeValidator(_signed)]
 
 
 class FaultConfig(Config):
@@ -57,11 +65,21 @@ class FaultConfig(Config):
 
 @dataclass(frozen=True, slots=True)
 class WearFault:
-    """Physical fault that multiplies the wear rate of a component by ``args.rate``."""
+    """Physical fault that multiplies the wear rate of a component by ``args.rate``.
+
+    ``args.fails_in`` (a duration) instead chooses the rate from the wear at that moment, so that the component fails
+    after so much working time at the present load, unless something is done.
+    """
 
     component: str
     rate: float
     label: Name | None = None
+
+    def factor(self, args: Mapping[str, float | str], left_s: float, load: float) -> float:
+        """Return the factor on the wear rate of a component with ``left_s`` effective s to live at rate ``load``."""
+        if "fails_in" not in args:
+            return float(args.get("rate", self.rate))
+        return left_s * NS / max(parse_duration(args["fails_in"]), 1) / (load or 1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +95,18 @@ class Effect:
 
 
 FaultKind = WearFault | Effect
+
+
+def check_args(fault: FaultConfig, kind: FaultKind) -> None:
+    """Raise ConfigError for arguments that a physical fault cannot take."""
+    known = ("rate", "fails_in") if isinstance(kind, WearFault) else ("size",)
+    for name, value in fault.args.items():
+        if name not in known:
+            raise ConfigError("faults", f"{fault.fault} takes no argument {name!r}", f"known: {', '.join(known)}")
+        try:
+            _ = parse_duration(value) if name == "fails_in" else float(value)
+        except (ValueError, TestbedError) as error:
+            raise ConfigError("faults", f"{fault.fault}: {name} is {value!r}", str(error)) from error
 
 
 @dataclass(slots=True)

@@ -13,6 +13,7 @@ from core.spec import LayoutSpec
 from core.tables import schema, to_table
 from simulator.digest import note_line
 from simulator.fleet import Sampling
+from simulator.recursion import use_lfilter
 from simulator.world import World, WorldConfig
 
 HOUR = 3600 * NS
@@ -51,6 +52,7 @@ def write_history(
     ``out_dir`` gets ``catalog.json``, ``<layout>/part-0.parquet`` (schema of :mod:`core.tables`) and
     ``events.jsonl``; ``truth_dir`` the sealed truth. ``progress`` is told the share done. The world must be new.
     """
+    use_lfilter()  # blocks of hours
     out_dir.mkdir(parents=True, exist_ok=True)
     writers = _Writers(out_dir)
     t, events = world.epoch, 0
@@ -96,6 +98,12 @@ class _Writers:
             folder = self._folder / layout.name
             folder.mkdir(exist_ok=True)
             target = folder / "part-0.parquet"
-            self.open[layout.name] = parquet.ParquetWriter(target, schema(layout), compression="lz4")
+            self.open[layout.name] = parquet.ParquetWriter(
+                target,
+                schema(layout),
+                compression="lz4",
+                use_dictionary=False,  # measured values hardly repeat: looking for repeats costs half the writing
+                write_statistics=False,
+            )
         self.open[layout.name].write_table(table)
         self.rows += table.num_rows

@@ -7,17 +7,57 @@ from typing import Annotated
 from pydantic import Field
 
 from simulator.equipment.air_station import AirStationConfig
+from simulator.equipment.amr import AmrConfig
+from simulator.equipment.capper import CapperConfig
+from simulator.equipment.case_packer import CasePackerConfig
+from simulator.equipment.cnc import CncConfig
 from simulator.equipment.compressor import CompressorConfig
 from simulator.equipment.conveyor import ConveyorConfig
+from simulator.equipment.crossing import CrossingConfig
+from simulator.equipment.dock import DockConfig
 from simulator.equipment.fan import FanConfig
+from simulator.equipment.filler import FillerConfig
+from simulator.equipment.labeller import LabellerConfig
+from simulator.equipment.meter import MeterConfig
+from simulator.equipment.noise_node import NoiseNodeConfig
+from simulator.equipment.parking import ParkingConfig
 from simulator.equipment.pump import PumpConfig
+from simulator.equipment.replay import ReplayConfig
+from simulator.equipment.streetlight import StreetlightConfig
+from simulator.equipment.van import VanConfig
+from simulator.equipment.water_zone import WaterZoneConfig
+from simulator.publish.mqtt import MqttPublisherConfig
+from simulator.publish.opcua import OpcuaPublisherConfig
+from simulator.wear.bearing import BearingWear
+from simulator.wear.tool import ToolWear
 
-#: every equipment kind there is, one line each
+#: every equipment kind there is, one line each: factory, logistics, urban
 Equipment = Annotated[
-    AirStationConfig  # urban
-    | ConveyorConfig  # logistics
-    | CompressorConfig  # factory
+    PumpConfig
     | FanConfig
-    | PumpConfig,
+    | CompressorConfig
+    | CncConfig
+    | FillerConfig
+    | CapperConfig
+    | LabellerConfig
+    | CasePackerConfig
+    | ReplayConfig
+    | ConveyorConfig
+    | DockConfig
+    | VanConfig
+    | AmrConfig
+    | AirStationConfig
+    | CrossingConfig
+    | WaterZoneConfig
+    | NoiseNodeConfig
+    | StreetlightConfig
+    | MeterConfig
+    | ParkingConfig,
     Field(discriminator="kind"),
 ]
+
+#: every way in which a part wears
+Wear = Annotated[BearingWear | ToolWear, Field(discriminator="kind")]
+
+#: every protocol that the simulator speaks
+Publish = Annotated[MqttPublisherConfig | OpcuaPublisherConfig, Field(discriminator="kind")]

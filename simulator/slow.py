@@ -67,18 +67,15 @@ class SlowNoise:
             self._first += drop
 
     def _reach(self, knot: int) -> None:
-        if knot < self._first + len(self._knots):
-            return
-        groups = [self._knots] if len(self._knots) else []
         end = self._first + len(self._knots)
-        while end <= knot:
-            last = groups[-1][-1] if groups else None
-            groups.append(self._group(end, last))
-            end += _GROUP
-        self._knots = np.concatenate(groups)
+        if knot < end:
+            return
+        count = ((knot - end) // _GROUP + 1) * _GROUP
+        made = self._made(end, count, self._knots[-1] if len(self._knots) else None)
+        self._knots = np.concatenate([self._knots, made])
 
-    def _group(self, start: int, last: Floats | None) -> Floats:
-        index = np.arange(start, start + _GROUP, dtype=np.int64).reshape(-1, *[1] * self._keys.ndim)
+    def _made(self, start: int, count: int, last: Floats | None) -> Floats:
+        index = np.arange(start, start + count, dtype=np.int64).reshape(-1, *[1] * self._keys.ndim)
         noise = seed.normal(self._keys, index)
         gain = float(np.sqrt(1.0 - self._rho * self._rho))
         carried = (1.0 - gain) * noise[0] if last is None else self._rho * last

@@ -58,9 +58,15 @@ class StateTable:
         Name -> column.
     epoch
         ns, when the initial values hold.
+
+    Attributes
+    ----------
+    logging
+        Whether changes are kept for rendering; after a span without, `settle`.
     """
 
     def __init__(self, size: int, columns: Mapping[str, Column], epoch: int) -> None:
+        self.logging = True
         self._tracks = {name: _Track(size, column, epoch) for name, column in columns.items()}
 
     def get(self, device: int, name: str, t: int) -> float:
@@ -86,7 +92,8 @@ class StateTable:
         track.value[device] = value
         track.rate[device] = rate
         track.since[device] = t
-        track.log.append(t, device, value, rate)
+        if self.logging:
+            track.log.append(t, device, value, rate)
 
     def look(self, name: str, block: Block, position: NDArray[np.intp], devices: NDArray[np.intp]) -> Floats:
         """Return a column at the instants of a block, float64[n, d].
@@ -101,6 +108,11 @@ class StateTable:
         for track in self._tracks.values():
             if track.log.t:
                 track.commit(t)
+
+    def settle(self) -> None:
+        """Take the present values as base values: nothing before now will be rendered."""
+        for track in self._tracks.values():
+            track.settle()
 
 
 class _Log:
@@ -171,6 +183,12 @@ class _Track:
         self._since[device] = since
         self._value[device] = value
         self._rate[device] = rate
+
+    def settle(self) -> None:
+        self.log = _Log()
+        self._value[:] = self.value
+        self._rate[:] = self.rate
+        self._since[:] = self.since
 
     def _changes(self, block: Block, position: NDArray[np.intp]) -> _Changes | None:
         n, d = block.shape

@@ -42,7 +42,7 @@ class TruthLog:
                 "t0": self._start + component.life.since,
                 "t1": self._start + t,
                 "end": end,
-                "mode": "wear",
+                "mode": component.mode,
             }
         )
 

@@ -56,6 +56,11 @@ class View:
         return self.weather.utc(self._block.t)
 
     @property
+    def index(self) -> Ints:
+        """Sample index, int64[n, d]; rows past a device's own end may be anything."""
+        return self._block.index
+
+    @property
     def weather(self) -> Environment:
         """The shared environment."""
         return self._fleet.weather
@@ -101,6 +106,18 @@ class View:
     def uniform(self, name: str) -> Floats:
         """Return an independent uniform in [0, 1) for each sample."""
         return seed.uniform(self._fleet.keys("uniform", self._stream, name)[self._members], self._block.index)
+
+    def hashed(self, name: str, index: Ints) -> Floats:
+        """Return the device's own uniform in [0, 1) of each number, e.g. of a cycle: int64[n, d] or int64[n, d, k]."""
+        return seed.uniform(self._drawn(name, index), index)
+
+    def hashed_normal(self, name: str, index: Ints) -> Floats:
+        """Return the device's own standard normal of each number: int64[n, d] or int64[n, d, k]."""
+        return seed.normal(self._drawn(name, index), index)
+
+    def _drawn(self, name: str, index: Ints) -> Ints:
+        keys = self._fleet.keys("hashed", name)[self._members]
+        return keys if index.ndim == 2 else keys[:, None]
 
     def trait(self, name: str) -> Floats:
         """Return the device's own fixed standard normal, float64[1, d]."""

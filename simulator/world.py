@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fnmatch import fnmatch
+from functools import cached_property
 
 import numpy as np
 import simpy
@@ -22,9 +23,9 @@ from core.errors import ConfigError
 from core.spec import DeviceSpec
 from simulator.asset import Asset, Steps
 from simulator.domain import DomainConfig, devices
-from simulator.environment import DAY, Environment
+from simulator.environment import Environment
 from simulator.equipment.base import EquipmentConfig
-from simulator.faults import NEVER, SENSOR_FAULTS, FaultConfig, SensorFault
+from simulator.faults import NEVER, SENSOR_FAULTS, FaultConfig, SensorFault, check_args
 from simulator.fleet import Fleet, Sampler, Sampling, samplers
 from simulator.grid import Grid
 from simulator.host import Host, Service
@@ -102,6 +103,13 @@ class World:
         """Simulated ns up to which events have run."""
         return int(self.env.now)
 
+    @cached_property
+    def natural_end(self) -> int | None:
+        """Simulated ns after which no device has anything more to report; None where one goes on forever."""
+        ends = [asset.ends() for asset in self.assets.values()]
+        known = [end for end in ends if end is not None]
+        return max(known) if known and len(known) == len(ends) else None
+
     def advance(self, t1: int) -> None:
         """Run every event before ``t1`` (simulated ns)."""
         if t1 > self.now:
@@ -109,9 +117,14 @@ class World:
 
     def fast_forward(self, t: int) -> None:
         """Run the events up to ``t`` without rendering; sensors start afresh there and count rows from 0."""
-        while self.now < t:
-            self.advance(min(t, self.now + DAY))
-            self._commit(self.now)
+        tables = [fleet.table for fleet in self.fleets.values()]
+        for table in tables:
+            table.logging = False
+        self.advance(t)
+        for table in tables:
+            table.settle()
+            table.logging = True
+        self._commit(t)
         for fleet in self.fleets.values():
             fleet.begin = t
         for sampler in self._samplers:
@@ -170,6 +183,7 @@ class World:
             if fault.fault in SENSOR_FAULTS:
                 self._inject_sensor(fault, asset)
             elif fault.fault in asset.faults:
+                check_args(fault, asset.faults[fault.fault])
                 self.env.process(self._physical(fault, asset))
             else:
                 known = ", ".join([*asset.faults, *SENSOR_FAULTS])

@@ -63,13 +63,17 @@ class Child:
         await asyncio.wait({self._reader})  # wait, not await: a cancelled waiter must not cancel the reader
         return code
 
-    def order(self, what: str) -> None:
+    def order(self, what: str, **details: object) -> None:
         """Send an order; a process that is gone hears nothing."""
         if self._process and self._process.stdin and self._process.returncode is None:
             try:
-                self._process.stdin.write(json.dumps({"do": what}).encode() + b"\n")
+                self._process.stdin.write(json.dumps({"do": what, **details}).encode() + b"\n")
             except (BrokenPipeError, ConnectionResetError):
                 return
+
+    def has_said(self, what: str) -> bool:
+        """Tell whether the process, since its last start, has said something."""
+        return what in self._said and self._said[what].is_set()
 
     async def said(self, what: str, seconds: float) -> bool:
         """Wait until the child has said something or ended; False when it did not in time."""

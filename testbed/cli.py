@@ -36,7 +36,10 @@ def up(
     speed: Annotated[Optional[str], typer.Option(help="Simulated seconds a wall second, or max.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the run report as JSON, last.")] = False,
     no_portal: Annotated[bool, typer.Option("--no-portal", help="Serve no page.")] = False,
-    port: Annotated[int, typer.Option(help="Port of the page; another one when taken.")] = 8080,
+    host: cli_roles.PageHost = "127.0.0.1",
+    port: cli_roles.PagePort = 8080,
+    names: cli_roles.PageNames = None,
+    store: cli_roles.Store = None,
     data: Annotated[
         Optional[Path], typer.Option("--data", envvar="IIOT_DATA", help="Folder of real data sets.")
     ] = None,
@@ -63,7 +66,10 @@ def up(
         start=parse_time(start),
         seed=seed,
         portal=not no_portal,
+        host=host,
+        hosts=tuple(names or ()),
         port=port,
+        store=store,
         broker=broker,
         data=data,
         replay_commands=replay_commands,

@@ -13,7 +13,7 @@ import signal
 import sys
 import threading
 from collections.abc import Awaitable, Callable
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from core.errors import TestbedError
 
@@ -21,7 +21,9 @@ Order = Literal["drain", "stop"]
 
 
 class Control(Protocol):
-    """What a role sees of whoever runs it."""
+    """What a role sees of whoever runs it. ``details`` is what came with the last order."""
+
+    details: dict[str, Any]
 
     async def next(self) -> Order:
         """Return the next order, waiting for it."""
@@ -36,7 +38,8 @@ class PipeControl:
     """Orders from the parent's pipe; statements into it."""
 
     def __init__(self) -> None:
-        self._orders: asyncio.Queue[Order] = asyncio.Queue()
+        self.details: dict[str, Any] = {}
+        self._orders: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self._out = -1
 
     def open(self) -> None:
@@ -52,11 +55,13 @@ class PipeControl:
         try:
             os.write(self._out, line.encode())
         except OSError:
-            self._orders.put_nowait("stop")
+            self._orders.put_nowait({"do": "stop"})
 
     async def next(self) -> Order:
         """Return the next order; ``stop`` when the parent is gone."""
-        return await self._orders.get()
+        self.details = await self._orders.get()
+        order: Order = self.details["do"]
+        return order
 
     def _listen(self, loop: asyncio.AbstractEventLoop) -> None:
         rest = b""
@@ -65,9 +70,9 @@ class PipeControl:
             data = os.read(0, 65536)
             rest += data
             *lines, rest = rest.split(b"\n")
-            orders: list[Order] = [json.loads(line)["do"] for line in lines if line]
+            orders: list[dict[str, Any]] = [json.loads(line) for line in lines if line]
             if not data:
-                orders.append("stop")
+                orders.append({"do": "stop"})
             try:
                 for order in orders:
                     loop.call_soon_threadsafe(self._orders.put_nowait, order)
@@ -78,11 +83,21 @@ class PipeControl:
 
 
 class SignalControl:
-    """Orders from the terminal, for a role started by hand: Ctrl-C or SIGTERM drains, then stops."""
+    """Orders for a role started by hand: Ctrl-C, SIGTERM or the end of its time give the orders of the end.
 
-    def __init__(self, seconds: float | None = None) -> None:
+    Parameters
+    ----------
+    seconds
+        Wall time after which the role ends by itself; None: when it is told.
+    ending
+        What the role is ordered then, in this order.
+    """
+
+    def __init__(self, seconds: float | None = None, ending: tuple[Order, ...] = ("drain", "stop")) -> None:
+        self.details: dict[str, Any] = {}
         self._orders: asyncio.Queue[Order] = asyncio.Queue()
-        self._seconds = seconds
+        self._seconds, self._ending = seconds, ending
+        self._told = False
 
     def open(self) -> None:
         """Install the signal handlers; call once, inside the running loop."""
@@ -93,25 +108,30 @@ class SignalControl:
             except NotImplementedError:  # Windows loops have no signal handlers
                 signal.signal(number, lambda *_: loop.call_soon_threadsafe(self._end))
         if self._seconds is not None:
-            loop.call_later(self._seconds, self._end)
+            loop.call_later(self._seconds, self._time_is_up)
 
     def say(self, what: str, **fields: object) -> None:
         """Show what a person should see; statuses go to the status file alone."""
         if what == "told":
             print(fields.get("text", ""), file=sys.stderr, flush=True)
-        elif what not in ("status",):
-            print(f"{what}: " + " ".join(f"{k}={v}" for k, v in fields.items()), file=sys.stderr, flush=True)
+        elif what != "status":
+            figures = (f"{k}={v}" for k, v in fields.items() if isinstance(v, (str, int, float)) and v != "")
+            print(" ".join((what, *figures)), file=sys.stderr, flush=True)
 
     async def next(self) -> Order:
         """Return the next order."""
         return await self._orders.get()
 
+    def _time_is_up(self) -> None:
+        if not self._told:
+            self._end()
+
     def _end(self) -> None:
-        if self._orders.qsize() or self._seconds == -1:
+        if self._told:
             os._exit(130)  # a second Ctrl-C always ends everything
-        self._seconds = -1
-        self._orders.put_nowait("drain")
-        self._orders.put_nowait("stop")
+        self._told = True
+        for order in self._ending:
+            self._orders.put_nowait(order)
 
 
 def run_role(role: Callable[[PipeControl], Awaitable[None]]) -> None:

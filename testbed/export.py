@@ -13,6 +13,7 @@ from gateway.stores.duck import DuckStore
 from testbed.runfolder import RunFolder
 from testbed.scenario import read
 from testbed.shelves import MAIN, Shelves
+from testbed.storage import with_store
 
 FOREVER = 2**63 - 1
 
@@ -21,7 +22,7 @@ def open_store(run: RunFolder) -> tuple[Shelves, DuckStore]:
     """Open the embedded store of a finished run; raises TestbedError where it has another kind of store."""
     manifest = run.manifest()
     scenario = read(Path(manifest.scenario), Path(manifest.data) if manifest.data else None)
-    shelves = Shelves(scenario.gateway, run, Catalog())
+    shelves = Shelves(with_store(scenario.gateway, run), run, Catalog())
     main = shelves.stores[MAIN]
     if not isinstance(main, DuckStore):
         raise TestbedError(f"{run.root}: rows are in {type(main).__name__}; export them with that server's own tools")

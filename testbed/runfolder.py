@@ -31,6 +31,7 @@ class Manifest(BaseModel):
     mqtt: str
     opcua: str
     portal: str = ""
+    portal_hosts: tuple[str, ...] = ()
     data: str = ""
     versions: dict[str, str] = {}
 
@@ -55,9 +56,11 @@ class RunFolder:
         self.logs = root / "logs"
         self.broker = root / "broker"
         self.secrets = root / "secrets"
+        self.opcua = self.secrets / "opcua"
         self.commands = root / "commands.jsonl"
         self.events = root / "events.jsonl"
         self.report = root / "report.json"
+        self.store_choice = root / "store.json"
 
     def make(self) -> None:
         """Create the folders; raises TestbedError where the place cannot be written."""

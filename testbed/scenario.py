@@ -18,6 +18,7 @@ from gateway.kinds import GatewayConfig
 from simulator.domain import DomainConfig
 from simulator.faults import FaultConfig
 from simulator.world import WorldConfig
+from testbed.examination import CmapssExam
 
 LEAD_NS = 2 * NS
 
@@ -61,6 +62,7 @@ class ScenarioConfig(Config):
     faults: tuple[FaultConfig, ...] = ()
     gateway: GatewayConfig | None = None
     analytics: AnalyticsConfig = AnalyticsConfig()
+    examination: CmapssExam | None = None
 
     def start_ns(self) -> int:
         """Resolve ``start`` to ns UTC; ``now`` lies a moment ahead, so that the world is built by then."""
@@ -118,12 +120,15 @@ def read(path: Path, data: Path | None = None) -> Scenario:
     domains = tuple(_domain(path, name, data) for name in config.domains)
     gateway = config.gateway or GatewayConfig()
     if config.deploy:
-        gateway = load(_beside(path, config.deploy), DeployConfig).gateway
+        deployed = load(_beside(path, config.deploy), DeployConfig).gateway
+        # a deploy file says where things run: what it does not name (rules, limits) stays the scenario's
+        named = {field: getattr(deployed, field) for field in deployed.model_fields_set}
+        gateway = gateway.model_copy(update=named)
     return Scenario(path, config, domains, gateway)
 
 
 class DeployConfig(Config):
-    """A deploy file: where the parts run."""
+    """A deploy file: where the parts run. Each setting it names replaces the scenario's."""
 
     gateway: GatewayConfig = GatewayConfig()
 

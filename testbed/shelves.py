@@ -32,8 +32,10 @@ class Shelves:
         self.stores: dict[str, DrainStore] = {MAIN: self._store(config.store)}
         self.stores |= {f"also-{i}": self._store(kind) for i, kind in enumerate(config.also)}
         self.stages = {name: self._stages() for name in self.stores}
-        self.stores[RAW] = ParquetStore(config.raw, folder.root / config.raw.folder, catalog)
-        self.archives = (RAW,)
+        self.archives: tuple[str, ...] = ()
+        if config.raw is not None:
+            self.stores[RAW] = ParquetStore(config.raw, folder.root / config.raw.folder, catalog)
+            self.archives = (RAW,)
         self._keeper = ThreadPoolExecutor(1, thread_name_prefix="keep")
 
     def open(self) -> None:

@@ -75,4 +75,4 @@ def _metrics(model: dict[str, Any]) -> str:
 
 
 def _evaluation(values: dict[str, Any]) -> Text:
-    return Text("evaluation: " + ", ".join(f"{k} {v}" for k, v in values.items()), "bold")
+    return Text(str(values.get("text", values)), "bold")

@@ -17,7 +17,10 @@ RESTARTABLE = ("gateway", "platform")
 #: roles that end by themselves when their work is done
 FINITE = ("history",)
 MAX_RESTARTS = 20
-DRAIN_S = 30.0
+#: times in a row that a role may end before it was ever ready
+MAX_STILLBORN = 3
+#: s; the platform may still be training what an examination needs
+DRAIN_S = {"simulator": 30.0, "gateway": 30.0, "platform": 300.0}
 
 
 class Supervisor:
@@ -66,11 +69,12 @@ class Supervisor:
         """Stop production and carry every row to its end, room by room along the loop."""
         for role in ("simulator", "gateway", "platform"):
             child = self.children.get(role)
-            if child is None or child.code is not None:
+            if child is None or self.failed:
                 continue
-            child.order("drain")
-            if not await child.said("drained", DRAIN_S):
-                self._told(role, {"is": "error", "text": f"{role} did not drain in {DRAIN_S:.0f} s"})
+            # the gateway waits for what the simulator has sent: quiet alone may be a slow machine
+            emitted = self.statuses.get("simulator", {}).get("emitted", {}) if role == "gateway" else {}
+            if not await self._drained(child, emitted):
+                self._told(role, {"is": "error", "text": f"{role} did not drain in {DRAIN_S[role]:.0f} s"})
 
     async def stop(self) -> None:
         """Order everyone to stop; whoever does not is killed."""
@@ -84,18 +88,33 @@ class Supervisor:
         for child in self.children.values():
             child.kill()
 
+    async def _drained(self, child: Child, emitted: object) -> bool:
+        """Order a role to drain and wait; again, where it was killed meanwhile and is started anew."""
+        deadline = mono_ns() + round(DRAIN_S[child.role] * NS)
+        while (left := (deadline - mono_ns()) / NS) > 0:
+            if child.code is None:
+                child.order("drain", emitted=emitted)
+                if await child.said("drained", left):
+                    return True
+            elif self.failed or child.role not in RESTARTABLE:
+                return False
+            await asyncio.sleep(0.05)
+        return False
+
     async def _end_watchers(self) -> None:
         for task in self._watchers:
             task.cancel()
         await asyncio.gather(*self._watchers, return_exceptions=True)
 
     async def _watch(self, child: Child) -> None:
+        stillborn = 0
         while True:
             code = await child.ended()
             if self._ending or (child.role in FINITE and code == 0):
                 return
             refused = code == 2  # the role said why in its own words; starting it again would not help
-            if refused or child.role not in RESTARTABLE or self.restarts >= MAX_RESTARTS:
+            stillborn = 0 if child.has_said("ready") else stillborn + 1
+            if refused or stillborn >= MAX_STILLBORN or child.role not in RESTARTABLE or self.restarts >= MAX_RESTARTS:
                 self.failed = (
                     self.failed or f"{child.role} ended with code {code}; see {self._run.logs}/{child.role}.log"
                 )

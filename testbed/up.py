@@ -19,8 +19,10 @@ import psutil
 from core.clock import NS, mono_ns, wall_ns
 from core.errors import TestbedError
 from testbed import report
+from testbed.past import has_past
 from testbed.runfolder import Manifest, RunFolder, new_run
 from testbed.scenario import Scenario
+from testbed.storage import choose_store
 from testbed.supervisor import Supervisor
 from wire.broker import Broker
 from wire.broker_config import BrokerConfig
@@ -38,7 +40,10 @@ class Options:
     start: int | None = None
     seed: int | None = None
     portal: bool = True
+    host: str = "127.0.0.1"
+    hosts: tuple[str, ...] = ()
     port: int = 8080
+    store: str | None = None
     broker: str = "auto"
     data: Path | None = None
     replay_commands: Path | None = None
@@ -74,10 +79,16 @@ def manifest_of(scenario: Scenario, options: Options, mqtt: str) -> Manifest:
         speed=config.speed if options.speed is None else options.speed,
         mqtt=mqtt,
         opcua=f"opc.tcp://127.0.0.1:{free_port()}/testbed",
-        portal=f"http://127.0.0.1:{options.port}" if options.portal else "",
+        portal=page_url(options.host, options.port) if options.portal else "",
+        portal_hosts=options.hosts,
         data=str(options.data or ""),
         versions=_versions(),
     )
+
+
+def page_url(host: str, port: int) -> str:
+    """Return where the page is to be served."""
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def _versions() -> dict[str, str]:
@@ -107,6 +118,7 @@ class Up:
     async def run(self) -> dict[str, Any]:
         """Run to the end and return the report."""
         run = self.run_folder = new_run(self.options.data_dir, self.scenario.key)
+        choose_store(run, self.options.store)
         async with Broker(_broker(self.options.broker), run.broker) as broker:
             run.write_manifest(manifest_of(self.scenario, self.options, broker.url))
             self._write_options(run)
@@ -125,7 +137,7 @@ class Up:
         return result
 
     def _roles(self) -> tuple[str, ...]:
-        history = ("history",) if self.scenario.config.history.days > 0 else ()
+        history = ("history",) if has_past(self.scenario) else ()
         return ("simulator", "gateway", "platform", *history)
 
     def _write_options(self, run: RunFolder) -> None:

@@ -43,7 +43,9 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     skipped = terminalreporter.stats.get("skipped", [])
     if skipped:
-        terminalreporter.write_line(f"!!! {len(skipped)} tests did not run; see the reasons above", yellow=True, bold=True)
+        terminalreporter.write_line(
+            f"!!! {len(skipped)} tests did not run; see the reasons above", yellow=True, bold=True
+        )
 
 
 @pytest.fixture
@@ -103,20 +105,19 @@ def nothing_left_behind(request: pytest.FixtureRequest) -> Iterator[None]:
 async def no_task_left() -> AsyncIterator[None]:
     before = asyncio.all_tasks()
     yield
-    deadline = time.monotonic() + _GRACE_S
-    while (left := [t for t in asyncio.all_tasks() - before if t is not asyncio.current_task()]) and (
-        time.monotonic() < deadline
-    ):
-        await asyncio.sleep(0.01)
+    left: list[asyncio.Task[object]] = []
+    for _ in range(100):
+        left = [t for t in asyncio.all_tasks() - before if t is not asyncio.current_task()]
+        if not left:
+            break
+        await asyncio.sleep(_GRACE_S / 100)
     if left:
         pytest.fail(f"tasks left behind: {', '.join(repr(t) for t in left)}")
 
 
 def _threads() -> list[threading.Thread]:
     return [
-        t
-        for t in threading.enumerate()
-        if (not t.daemon or t.name.startswith(_OURS)) and not t.name.startswith(_POOLS)
+        t for t in threading.enumerate() if (not t.daemon or t.name.startswith(_OURS)) and not t.name.startswith(_POOLS)
     ]
 
 

@@ -177,7 +177,7 @@ class MemorySession:
         self._up, self._lost = True, ""
         return self._broker._attach(self._name, self, self._persistent)
 
-    async def subscribe(self, filters: Sequence[str]) -> None:
+    async def subscribe(self, filters: Sequence[str], *, wait: bool = True) -> None:
         """Subscribe; retained messages arrive."""
         self._check()
         self._broker._subscribe(self._name, filters)

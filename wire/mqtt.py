@@ -18,14 +18,13 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import paho.mqtt.client as paho
-from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
-from paho.mqtt.packettypes import PacketTypes
-from paho.mqtt.properties import Properties
-from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from core.clock import NS, mono_ns, wall_ns
+from core.clock import NS, wall_ns
 from core.errors import NotConnected, WireError
+from wire.mqtt_client import dial, ignore, make_client, stop_thread, unwatch
+from wire.mqtt_subscribe import Subscriptions
 from wire.session import Message, MqttConfig, Will, endpoint
+from wire.watchdog import Watchdog
 
 if TYPE_CHECKING:
     from paho.mqtt.reasoncodes import ReasonCode
@@ -54,7 +53,7 @@ class MqttSession:
         self._inbox: deque[Message] = deque()
         self._order: deque[int] = deque()  # handles read and not acknowledged to the broker
         self._done: set[int] = set()
-        self._subscriptions: dict[int, asyncio.Future[list[ReasonCode]]] = {}
+        self._subscriptions = Subscriptions()
         self._connecting: asyncio.Future[bool] | None = None
         self._came = asyncio.Event()
         self._sent = asyncio.Event()
@@ -62,8 +61,8 @@ class MqttSession:
         self._wake_asked = False
         self._puback: deque[tuple[int, int]] = deque()
         self._paused = False
-        self._heard = 0
-        self._beat = 0
+        self._packets = 0
+        self._watchdog = Watchdog(config.watchdog)
         self._tick: asyncio.TimerHandle | None = None
         self._threaded = config.threaded
 
@@ -92,11 +91,11 @@ class MqttSession:
         self._came.clear()
         self._room.set()
         waiting = self._connecting = self._loop.create_future()
-        client = self._client = self._make_client(self._epoch)
+        client = self._client = self._make_client()
         limit = self.config.connect_timeout / NS
         try:
             async with asyncio.timeout(limit):
-                await self._loop.run_in_executor(None, self._dial, client, where.host, where.port)
+                await self._loop.run_in_executor(None, dial, client, self.config)
                 self._serve(client)
                 known: bool = await waiting
         except (TimeoutError, OSError, ValueError) as error:
@@ -107,10 +106,10 @@ class MqttSession:
             await self._drop()
             raise
         self._up = True
-        self._heard = self._beat = mono_ns()
+        self._watchdog.begin()
         self._tick = self._loop.call_later(_TICK_S, self._on_tick, client)
         if self.config.watchdog:
-            await self._subscribe([_HEARTBEAT + self._name], 0)
+            self._subscriptions.ask(client, self.config.version, [_HEARTBEAT + self._name], 0)
         self._resend()
         return known
 
@@ -144,54 +143,20 @@ class MqttSession:
             if isinstance(sock, socket.socket):
                 with suppress(OSError):
                     sock.shutdown(socket.SHUT_RDWR)  # ends the thread's wait at once
-            await asyncio.get_running_loop().run_in_executor(None, _stop_thread, client)
+            await asyncio.get_running_loop().run_in_executor(None, stop_thread, client)
         client._reset_sockets()  # no public way closes without a goodbye, which would silence the will
 
-    def _make_client(self, epoch: int) -> paho.Client:
-        config, v5 = self.config, self.config.version == 5
-        client = paho.Client(
-            CallbackAPIVersion.VERSION2,
-            client_id=config.client_id,
-            clean_session=None if v5 else not (config.persistent and config.client_id),
-            protocol=MQTTProtocolVersion.MQTTv5 if v5 else MQTTProtocolVersion.MQTTv311,
-            reconnect_on_failure=False,
-            manual_ack=True,
-        )
-        where = endpoint(config)
-        if where.username is not None:
-            client.username_pw_set(where.username, where.password)
-        if where.tls:
-            client.tls_set_context(self._tls())
-        if self.will is not None:
-            client.will_set(self.will.topic, self.will.payload, qos=1, retain=True)
-        client.connect_timeout = config.connect_timeout / NS
-        client.max_inflight_messages_set(0)  # the window is ours; paho's queue is searched from its start each time
-        client.user_data_set(epoch)
+    def _make_client(self) -> paho.Client:
+        client = make_client(self.config, self.will)
+        client.user_data_set(self._epoch)
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
         client.on_message = self._on_message
         client.on_publish = self._on_publish
         client.on_subscribe = self._on_subscribe
-        return client
-
-    def _tls(self) -> ssl.SSLContext:
-        context = ssl.create_default_context(cafile=self.config.ca and str(self.config.ca))
-        if self.config.cert is not None:
-            context.load_cert_chain(self.config.cert, self.config.key)
-        return context
-
-    def _dial(self, client: paho.Client, host: str, port: int) -> None:
-        """Open the socket and queue CONNECT; runs in a worker thread since name look-up and TLS block."""
         if not self._threaded:
-            client.on_socket_register_write = _ignore
-        properties: dict[str, Any] = {}
-        if self.config.version == 5:
-            connect: Any = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
-            if self.config.persistent and self.config.client_id:
-                connect.SessionExpiryInterval = self.config.expiry // NS
-            connect.ReceiveMaximum = 65_535
-            properties = {"clean_start": not self.config.persistent, "properties": connect}
-        client.connect(host, port, self.config.keepalive_s, **properties)
+            client.on_socket_register_write = ignore
+        return client
 
     def _serve(self, client: paho.Client) -> None:
         """Let the event loop (or a thread) move the bytes."""
@@ -207,19 +172,10 @@ class MqttSession:
             client.on_socket_register_write = None
             client.loop_start()
             return
-        client.on_socket_close = lambda _c, _u, s: self._unwatch(s)
+        client.on_socket_close = lambda _c, _u, s: unwatch(loop, s)
         client.on_socket_register_write = lambda c, _u, s: loop.add_writer(s, c.loop_write)
-        client.on_socket_unregister_write = lambda _c, _u, s: self._write_done(s)
+        client.on_socket_unregister_write = lambda _c, _u, s: unwatch(loop, s, reading=False)
         loop.add_writer(sock, client.loop_write)
-
-    def _write_done(self, sock: Any) -> None:
-        if self._loop is not None and not self._loop.is_closed():
-            self._loop.remove_writer(sock)
-
-    def _unwatch(self, sock: Any) -> None:
-        if self._loop is not None and not self._loop.is_closed():
-            self._loop.remove_reader(sock)
-            self._loop.remove_writer(sock)
 
     # --- out ----------------------------------------------------------------------------------------------
 
@@ -255,28 +211,17 @@ class MqttSession:
 
     # --- in -----------------------------------------------------------------------------------------------
 
-    async def subscribe(self, filters: Sequence[str]) -> None:
-        """Subscribe with QoS 1 and wait for the broker's word."""
-        await self._subscribe(filters, 1)
-
-    async def _subscribe(self, filters: Sequence[str], qos: int) -> None:
-        client = self._live()
-        waiting: asyncio.Future[list[ReasonCode]] = asyncio.get_running_loop().create_future()
-        if self.config.version == 5:
-            wanted: Any = [(f, SubscribeOptions(qos=qos)) for f in filters]
-        else:
-            wanted = [(f, qos) for f in filters]
-        _, mid = client.subscribe(wanted)
-        assert mid is not None
-        self._subscriptions[mid] = waiting
+    async def subscribe(self, filters: Sequence[str], *, wait: bool = True) -> None:
+        """Subscribe with QoS 1; see :meth:`wire.session.Session.subscribe` for ``wait``."""
+        waiting = self._subscriptions.ask(self._live(), self.config.version, filters, 1)
+        if not wait:
+            return
         try:
             async with asyncio.timeout(_SUBACK_S):
                 codes = await waiting
         except TimeoutError as error:
             self._fail("no answer to a subscription")
             raise NotConnected("no answer to a subscription") from error
-        finally:
-            self._subscriptions.pop(mid, None)
         if any(code.is_failure for code in codes):
             raise WireError(f"the broker refuses to subscribe {', '.join(filters)}")
 
@@ -322,15 +267,24 @@ class MqttSession:
             sock = self._client.socket()
             if sock is not None:
                 self._loop.add_reader(sock, self._on_readable, self._client)
+                self._loop.call_soon(self._on_readable, self._client)
 
     # --- callbacks (of the loop, or of paho's thread where one serves) --------------------------------------
 
     def _on_readable(self, client: paho.Client) -> None:
-        client.loop_read(_PACKETS)
-        sock = client.socket()
-        if sock is not None and len(self._inbox) >= self.config.queue and self._loop is not None:
-            self._paused = True  # TCP then holds the broker back
-            self._loop.remove_reader(sock)
+        """Take packets as long as there are any: paho reads about one a call, and TLS holds some back unseen."""
+        for _ in range(_PACKETS):
+            before = self._packets
+            client.loop_read()
+            sock = client.socket()
+            if sock is None or (self._packets == before and not (isinstance(sock, ssl.SSLSocket) and sock.pending())):
+                return
+            if len(self._inbox) >= self.config.queue and self._loop is not None:
+                self._paused = True  # TCP then holds the broker back
+                self._loop.remove_reader(sock)
+                return
+        if isinstance(sock, ssl.SSLSocket) and sock.pending() and self._loop is not None:
+            self._loop.call_soon(self._on_readable, client)
 
     def _on_connect(self, client: paho.Client, epoch: int, flags: Any, code: ReasonCode, properties: Any) -> None:
         maximum = getattr(properties, "ReceiveMaximum", None)
@@ -355,7 +309,8 @@ class MqttSession:
             self._fail(why)
 
     def _on_message(self, client: paho.Client, epoch: int, message: paho.MQTTMessage) -> None:
-        self._heard = mono_ns()
+        self._watchdog.heard()
+        self._packets += 1
         try:
             topic = message.topic
         except UnicodeDecodeError:
@@ -373,6 +328,7 @@ class MqttSession:
             self._room.wait(0.2)  # slows the intake; short, so that pings still go out
 
     def _on_publish(self, client: paho.Client, epoch: int, mid: int, code: ReasonCode, properties: Any) -> None:
+        self._packets += 1
         if epoch != self._epoch:
             return
         self.refused += bool(code.is_failure)
@@ -384,12 +340,7 @@ class MqttSession:
             self._sent.set()
 
     def _on_subscribe(self, client: paho.Client, epoch: int, mid: int, codes: Any, properties: Any) -> None:
-        self._call(self._subscribed, mid, list(codes))
-
-    def _subscribed(self, mid: int, codes: list[ReasonCode]) -> None:
-        waiting = self._subscriptions.get(mid)
-        if waiting is not None and not waiting.done():
-            waiting.set_result(codes)
+        self._call(self._subscriptions.answered, mid, list(codes))
 
     def _call(self, function: Any, *args: Any) -> None:
         if self._threaded and self._loop is not None:
@@ -424,16 +375,12 @@ class MqttSession:
 
     def _watch(self, client: paho.Client) -> None:
         """Beat, and notice a connection that is up but silent (unless it waits for our acknowledgements)."""
-        limit, now = self.config.watchdog, mono_ns()
-        if not limit:
-            return
         if self._order or self._inbox or self._paused:
-            self._heard = now
-        if now - self._beat > limit / 4:
-            self._beat = now
+            self._watchdog.heard()
+        if self._watchdog.beats():
             client.publish(_HEARTBEAT + self._name, b"", qos=0)
-        if now - self._heard > limit:
-            self._fail(f"connected and silent for {limit / NS:g} s")
+        if self._watchdog.silent:
+            self._fail(f"connected and silent for {self._watchdog.limit / NS:g} s")
 
     @property
     def _name(self) -> str:
@@ -443,20 +390,9 @@ class MqttSession:
         """Mark the connection as lost and wake everyone who waits."""
         self._up = False
         self._lost = why
-        for waiting in self._subscriptions.values():
-            if not waiting.done():
-                waiting.set_exception(NotConnected(why))
+        self._subscriptions.fail(why)
         self._came.set()
         self._sent.set()
-
-
-def _ignore(*_: Any) -> None:
-    """Stand in for the write callback until the loop watches the socket."""
-
-
-def _stop_thread(client: paho.Client) -> None:
-    client.disconnect()
-    client.loop_stop()
 
 
 def open_mqtt(config: MqttConfig, will: Will | None = None) -> MqttSession:

@@ -79,8 +79,12 @@ class Session(Protocol):
         """Connect; returns whether the broker still knew the session. Raises NotConnected."""
         ...
 
-    async def subscribe(self, filters: Sequence[str]) -> None:
-        """Subscribe and wait for the broker's word. Raises NotConnected, or WireError where it is refused."""
+    async def subscribe(self, filters: Sequence[str], *, wait: bool = True) -> None:
+        """Subscribe. Raises NotConnected, or WireError where it is refused.
+
+        ``wait`` for the broker's word, but not where it knew the session: rumqttd answers only after what it
+        kept for us is acknowledged.
+        """
         ...
 
     async def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> None:

@@ -29,6 +29,7 @@ _METRIC = {
     "B[mV]": "dB",
     "B[W]": "dB",
     "B[10.nV]": "dB",
+    "B[mW]": "dB",  # not in the tables, but their pattern: radios speak of dBm
     "rad": "rad",
     "sr": "rad2",
     "bit": "bit",

@@ -23,6 +23,8 @@ class BoostingConfig(Config):
     iterations, learning_rate, leaves, min_leaf, l2, features
         As in scikit-learn: trees, shrinkage, leaves a tree, rows a leaf, ridge on leaf values, share of
         features tried at a split.
+    bins
+        Steps a feature is cut into; scikit-learn spends most of a small training on finding them.
     members
         Ensembles of different seeds whose means are averaged.
     folds
@@ -35,6 +37,7 @@ class BoostingConfig(Config):
     min_leaf: int = Field(default=30, ge=1)
     l2: float = Field(default=5.0, ge=0)
     features: float = Field(default=0.4, gt=0, le=1)
+    bins: int = Field(default=48, ge=4, le=255)
     members: int = Field(default=1, ge=1)
     folds: int = Field(default=3, ge=2)
 
@@ -72,6 +75,7 @@ def _common(config: BoostingConfig, seed: int) -> dict[str, Any]:
         "min_samples_leaf": config.min_leaf,
         "l2_regularization": config.l2,
         "max_features": config.features,
+        "max_bins": config.bins,
         "early_stopping": False,
         "random_state": seed % 2**32,
     }

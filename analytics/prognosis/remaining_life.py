@@ -73,9 +73,10 @@ class RemainingLife:
 
     def _models(self, x: Floats, y: Floats, weight: Floats, members: int) -> tuple[list[Any], Any, Any]:
         tail = (1.0 - self.confidence) / 2
+        even = None if bool((weight == weight[0]).all()) else weight  # scikit-learn is far quicker without weights
         seeds = [self._seed + 1000 * k for k in range(members)]
-        means = [regressor(self._config, s).fit(x, y, weight) for s in seeds]
-        low, high = (regressor(self._config, self._seed, "quantile", q).fit(x, y, weight) for q in (tail, 1.0 - tail))
+        means = [regressor(self._config, s).fit(x, y, even) for s in seeds]
+        low, high = (regressor(self._config, self._seed, "quantile", q).fit(x, y, even) for q in (tail, 1.0 - tail))
         return means, low, high
 
     def _raw(self, x: Floats, means: list[Any], low: Any, high: Any) -> Floats:

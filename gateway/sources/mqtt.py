@@ -114,8 +114,8 @@ class MqttSource:
 
     async def connect(self) -> None:
         """Connect, subscribe, and ask the known devices who they are."""
-        await self._session.connect()
-        await self._session.subscribe([self.config.filter])
+        known = await self._session.connect()
+        await self._session.subscribe([self.config.filter], wait=not known)
         self._asked.clear()
         devices = [d.path for d in self.catalog.devices.values() if "mqtt" in d.protocols]
         await self._ask_rebirth([*devices, *self._parking.devices()])

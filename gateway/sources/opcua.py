@@ -8,7 +8,7 @@ from collections import OrderedDict, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import ValidationError
 
@@ -19,10 +19,13 @@ from core.errors import CommandRefused, DecodeError, NotConnected, WireError
 from core.metrics import Metrics
 from core.ports import Ack, Arrival, Note
 from core.spec import DeviceSpec, load
-from gateway.sources.opcua_rows import Gap, RowBuilder, Taken
 from wire.opcua import names
-from wire.opcua.client import Heard, OpcuaClient, OpcuaClientConfig
-from wire.opcua.packing import Item, join
+from wire.opcua.config import OpcuaClientConfig
+
+if TYPE_CHECKING:
+    from gateway.sources.opcua_rows import Gap, Taken
+    from wire.opcua.client import Heard
+    from wire.opcua.packing import Item
 
 _TEXTS = 1 << 28  # handles of texts start here, those of channels at 0
 _REMEMBER = 10_000
@@ -44,12 +47,19 @@ class OpcuaSource:
     """Rows, events and command results of one server. Rows have sid 0 and no seq; (stream, t) tells them apart."""
 
     def __init__(self, config: OpcuaSourceConfig, catalog: Catalog, metrics: Metrics | None = None) -> None:
+        # asyncua takes long to import: only who really reads OPC UA pays for it
+        from gateway.sources.opcua_rows import RowBuilder
+        from wire.opcua.client import Heard, OpcuaClient
+        from wire.opcua.packing import join
+
         self.config = config
         self._catalog = catalog
         self._metrics = metrics or Metrics()
         self._client = OpcuaClient(config)
         self._positions: dict[str, int] = {}
         self._specs: dict[str, str] = {}
+        self._nothing = Heard(0, join([]))
+        self._new_rows = RowBuilder
         self._rows = RowBuilder()
         self._texts: dict[int, tuple[str, str]] = {}
         self._ready: deque[Arrival] = deque()
@@ -65,7 +75,7 @@ class OpcuaSource:
         """Open the session, learn the devices, subscribe, and read from history what was missed."""
         self._keep_positions()
         await self._client.close()
-        self._rows, self._texts, self._specs, self._revision = RowBuilder(), {}, {}, ""
+        self._rows, self._texts, self._specs, self._revision = self._new_rows(), {}, {}, ""
         try:
             await self._client.connect()
             await self._client.subscribe([(names.REVISION, self._name("revision", ""))])
@@ -78,7 +88,7 @@ class OpcuaSource:
         """Return what came; waits for it. Raises NotConnected when the session is lost or silent."""
         while not self._ready:
             heard = await self._client.next(0.2 if self._rows.waiting else None)
-            await self._digest(heard or Heard(0, join([])))
+            await self._digest(heard or self._nothing)
         arrivals = list(self._ready)
         self._ready.clear()
         return arrivals, _no_ack
@@ -258,7 +268,7 @@ class OpcuaSource:
 
 def _unsent(taken: Taken) -> Taken:
     """Return rows of history as rows of unknown sending time: how long they lay there is no latency."""
-    return Taken([(0, batch) for _, batch in taken.rows], taken.gaps, taken.rejects)
+    return replace(taken, rows=[(0, batch) for _, batch in taken.rows])
 
 
 def _nodes(path: str, columns: Sequence[str], fast: bool) -> list[str]:

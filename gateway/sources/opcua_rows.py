@@ -115,9 +115,10 @@ class RowBuilder:
         first = np.full(len(self.slots), _FAR)
         news = t > self.last[slot]
         np.minimum.at(first, slot[news], t[news])
+        numbered = dict(self._next_seq)
         for item in notices.items:
             at = int(self._slot_of[item.handle]) if item.handle < len(self._slot_of) else -1
-            if at >= 0 and item.t > self.last[at] and not self._follows(at, item):
+            if at >= 0 and item.t > self.last[at] and not self._follows(at, item, numbered):
                 first[at] = min(first[at], item.t)
         late = (first < _FAR) & (self.last > 0) & (self._period > 0)
         return np.flatnonzero(late & ((first - self.last) * 2 > 3 * self._period)).tolist()
@@ -220,12 +221,15 @@ class RowBuilder:
         block = self._blocks.setdefault(slot, {}).setdefault(item.t, _Block(now, item.sent))
         block.values[col] = item.value
 
-    def _follows(self, slot: int, item: Item) -> bool:
+    def _follows(self, slot: int, item: Item, numbered: dict[int, tuple[int, int]]) -> bool:
         """Tell whether a block carries on the numbering of the one before; other nodes of it say nothing."""
         if int(self._col_of[item.handle]) != self._k[slot]:
             return True
         block = item.value
-        return len(block) > 1 and self._next_seq.get(slot) == (int(block[0]), int(block[1]))
+        follows = len(block) > 2 and numbered.get(slot) == (int(block[0]), int(block[1]))
+        if follows:
+            numbered[slot] = (int(block[0]), int(block[1] + block[2]))
+        return follows
 
     def _release_blocks(self, slot: int, now: int, taken: Taken) -> None:
         blocks, nodes = self._blocks[slot], int(self._k[slot]) + 2

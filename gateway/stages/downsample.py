@@ -78,6 +78,11 @@ class Downsample:
             for name, rows in state.items()
         }
 
+    def makes(self, layout: LayoutSpec) -> list[LayoutSpec]:
+        """Return the layouts that can come of a layout."""
+        fast = any(e.spec.fast and e.spec.layout.name == layout.name for e in self.catalog.streams)
+        return [self.layout(layout)] if fast else []
+
     def layout(self, layout: LayoutSpec) -> LayoutSpec:
         """Return the layout of the features of a layout."""
         known = self._layouts.get(layout.name)
@@ -148,7 +153,7 @@ def _statistics(sums: NDArray[np.float64]) -> NDArray[np.float64]:
         kurtosis = m4 / m2**2
         crest = peak / rms
         peak = np.where(n > 0, peak, np.nan)
-    return np.stack([rms, peak, kurtosis, crest], axis=2).reshape(len(sums), -1)
+    return np.stack([rms, peak, kurtosis, crest], axis=2).reshape(len(sums), sums.shape[2] * len(FEATURES))
 
 
 def _feature(channel: ChannelSpec, feature: str) -> ChannelSpec:

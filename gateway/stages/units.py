@@ -57,6 +57,11 @@ class Units:
         layout, factor, offset = plan
         return [Batch(layout, batch.stream, batch.sid, batch.seq, batch.t, batch.x * factor + offset, batch.q)]
 
+    def makes(self, layout: LayoutSpec) -> list[LayoutSpec]:
+        """Return the layouts that can come of a layout."""
+        plan = self._plan(layout)
+        return [] if plan is None else [plan[0]]
+
     def _plan(self, layout: LayoutSpec) -> tuple[LayoutSpec, NDArray[np.float64], NDArray[np.float64]] | None:
         rules = [self._rule(c) for c in layout.channels]
         if all(rule is None for rule in rules):

@@ -172,15 +172,14 @@ class DuckStore:
         """Return channel columns by layout."""
         return dict(self._tables)
 
-    def make_table(self, layout: LayoutSpec) -> None:
-        """Make the table of a layout, if it is not there."""
+    def make_tables(self, layouts: Sequence[LayoutSpec]) -> None:
+        """Make the tables of layouts; transactions begun before do not see them."""
         with self._lock:
-            self._make_table(self._con, layout)
+            for layout in layouts:
+                self._make_table(self._con, layout)
 
     def insert_table(self, con: Any, layout: LayoutSpec, table: pa.Table) -> None:
-        """Insert rows given as a table of ``core.tables.schema`` through another connection."""
-        with self._lock:
-            self._make_table(self._con, layout)
+        """Insert rows, given as a table of ``core.tables.schema``, through another connection."""
         self._insert(con, layout, table)
 
     def insert_notes(self, con: Any, notes: Sequence[Note]) -> None:
@@ -246,11 +245,9 @@ class DuckStore:
 
     @staticmethod
     def _insert(con: Any, layout: LayoutSpec, table: pa.Table) -> None:
-        con.register("incoming", table)
-        try:
-            con.execute(f"INSERT INTO {quoted(layout.name)} BY NAME SELECT * FROM incoming")
-        finally:
-            con.unregister("incoming")
+        con.register("incoming", table)  # a failed insert leaves it registered, the next one replaces it
+        con.execute(f"INSERT INTO {quoted(layout.name)} BY NAME SELECT * FROM incoming")
+        con.unregister("incoming")
 
     @staticmethod
     def _insert_notes(con: Any, notes: Sequence[Note]) -> None:

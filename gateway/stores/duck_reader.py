@@ -44,6 +44,8 @@ class DuckReader:
         ``t`` being their start. ``channel`` may be ``stream/channel``. Raises KeyError: no such channel.
         """
         found = list(self._places(device, channel))
+        if not found and self._announced(device, channel):
+            return SERIES.empty_table()
         if not found:
             raise KeyError(f"{device} {channel}")
         parts, args = [], []
@@ -121,6 +123,14 @@ class DuckReader:
                 ends.append((first, last))
         return (min(e[0] for e in ends), max(e[1] for e in ends)) if ends else None
 
+    def _announced(self, device: str, channel: str) -> bool:
+        """Tell whether a device has said that it has a channel: then no row of it has come so far."""
+        stream, _, name = channel.rpartition("/")
+        return any(
+            e.device == device and stream in ("", e.spec.name) and name in e.spec.layout.columns
+            for e in list(self.store.catalog.streams)
+        )
+
     def _places(self, device: str, channel: str) -> Iterator[tuple[str, int, str]]:
         """Yield (layout, stream, column) of a channel, also of its converted or reduced forms."""
         stream_name, _, name = channel.rpartition("/")
@@ -135,9 +145,7 @@ class DuckReader:
 
     def _table(self, query: str, args: Sequence[object]) -> pa.Table:
         with self._cursor() as cursor:
-            cursor.execute(query, args)
-            fetch = getattr(cursor, "to_arrow_table", None) or cursor.fetch_arrow_table
-            return fetch()
+            return cursor.sql(query, params=list(args)).to_arrow_table()
 
     @contextmanager
     def _cursor(self) -> Iterator[Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from copy import deepcopy
 from pathlib import Path
 
 import numpy as np
@@ -43,8 +42,7 @@ def load_history(
     theirs = _catalog(folder)
     store.catalogue(list(theirs.devices.values()))
     number = np.array([store.catalog.index(entry.path) for entry in theirs.streams], dtype=np.int32)
-    for layout in _layouts(folder, theirs, stages):
-        store.make_table(layout)  # before the transaction, which would not see tables made after it began
+    store.make_tables(_layouts(folder, theirs, stages))
     con, rows = store.cursor(), 0
     try:
         con.begin()
@@ -75,24 +73,25 @@ def _catalog(folder: Path) -> Catalog:
         raise StoreError(f"{folder / 'catalog.json'}: cannot be read: {error}") from error
 
 
-def _layouts(folder: Path, theirs: Catalog, stages: Sequence[Stage]) -> Iterator[LayoutSpec]:
-    """Yield the layouts that the stages make of a folder: tried on a few rows, with stages of their own."""
-    same = np.arange(len(theirs.streams), dtype=np.int32)
-    for batch in _batches(folder, theirs, same, groups=1):
-        trial = [deepcopy(stage) for stage in stages]
-        made = [*_staged(batch.take(slice(0, 10_000)), trial), *(b for s in trial for b in getattr(s, "flush", list)())]
-        yield from (b.layout for b in made)
+def _layouts(folder: Path, theirs: Catalog, stages: Sequence[Stage]) -> list[LayoutSpec]:
+    """Return every layout that can come out of the stages."""
+    names = {p.name for p in folder.iterdir() if p.is_dir()}
+    layouts = [layout for name, layout in theirs.layouts.items() if name in names]
+    for stage in stages:
+        makes = getattr(stage, "makes", None)
+        if makes is not None:
+            layouts += [made for layout in layouts for made in makes(layout)]
+    return layouts
 
 
-def _batches(folder: Path, theirs: Catalog, number: NDArray[np.int32], groups: int | None = None) -> Iterator[Batch]:
-    """Yield the rows, at most so many row groups of each file."""
+def _batches(folder: Path, theirs: Catalog, number: NDArray[np.int32]) -> Iterator[Batch]:
     import pyarrow.parquet as pq
 
     for sub in sorted(p for p in folder.iterdir() if p.is_dir()):
         for path in sorted(sub.glob("*.parquet")):
             with pq.ParquetFile(path) as file:
                 layout = theirs.layout(_layout_name(file.schema_arrow, sub.name))
-                for group in range(min(file.num_row_groups, groups or file.num_row_groups)):
+                for group in range(file.num_row_groups):
                     batch = from_table(file.read_row_group(group), layout)
                     yield _renumbered(batch, number, layout)
 

@@ -9,6 +9,7 @@ from pydantic import Field, field_validator
 from core.config import Config, Duration, Label
 from core.spec import Name, Protocol
 from simulator.channels import Sensor, Stream
+from simulator.grid import Ints
 from simulator.wear.component import WearModel
 
 if TYPE_CHECKING:
@@ -85,6 +86,14 @@ class EquipmentConfig(Config):
     def streams(self) -> tuple[Stream, ...]:
         """Return what a device of this entry reports."""
         raise NotImplementedError
+
+    def nth(self, n: int) -> EquipmentConfig:
+        """Return the entry of its n-th device (from 0), where devices of one entry differ."""
+        return self
+
+    def instants(self, stream: str) -> Ints | None:
+        """Return every sample instant (simulated ns) of a stream that follows no period; None for a steady one."""
+        return None
 
     def wears(self) -> dict[str, WearModel]:
         """Return the components that wear, by name."""

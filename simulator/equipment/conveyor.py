@@ -8,11 +8,10 @@ the pallet: it turns on through gaps shorter than ``idle_stop`` and only then st
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
 import numpy as np
-import simpy
 from numpy.typing import NDArray
 from pydantic import Field
 
@@ -25,7 +24,7 @@ from simulator.equipment.base import EquipmentConfig
 from simulator.faults import Effect, FaultKind, WearFault
 from simulator.process.flow import Flow, Item
 from simulator.state import Column, Ramp, Relax, Step
-from simulator.states import COMMON, DERATE, DOWN, STATES, State
+from simulator.states import COMMON, DERATE, STATES, State
 from simulator.view import View
 from simulator.wear.bearing import BearingWear
 from simulator.wear.component import WearModel
@@ -126,36 +125,12 @@ class Conveyor(Asset):
             self.env.process(self._arrivals(flow))
         self.enter(State.STARVED)
         while True:
-            item = yield from self._next(flow)
+            item = yield from self.take(flow, self.config.idle_stop / NS)
             slip = 1.0 - self.get("fault.belt_slip")
             yield from self.work(self.config.length_m / (self.config.speed * self.get("derate") * slip))
             self.put("pallets", self.get("pallets") + 1.0)
             if self.outputs:
                 yield from self.give(self.outputs[0], item)
-
-    def _next(self, flow: Flow) -> Generator[simpy.Event, Any, Item]:
-        wait = flow.get()
-        if not wait.triggered:
-            self._idle(wait)
-        item = yield wait
-        yield from self.up()
-        self.enter(State.RUNNING)
-        return item  # type: ignore[no-any-return]  # simpy events carry anything
-
-    def _idle(self, wait: simpy.Event) -> None:
-        """Stop the belt when nothing has come for a while."""
-
-        def due(_: simpy.Event) -> None:
-            if wait.triggered:
-                return
-            if self.state in DOWN:
-                self._idle(wait)
-            else:
-                self.enter(State.STARVED)
-
-        pause = self.env.timeout(self.config.idle_stop)
-        assert pause.callbacks is not None
-        pause.callbacks.append(due)
 
     def _arrivals(self, flow: Flow) -> Steps:
         """Let pallets come from outside; they wait outside while there is no room."""

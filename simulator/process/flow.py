@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import simpy
+from simpy.resources.store import StoreGet
 
 from core.errors import ConfigError
 
@@ -26,13 +27,16 @@ class Item:
 
 
 class Flow:
-    """A queue of items with limited room."""
+    """A queue of items with limited room. ``berth`` is for those who take one after the other, such as vans."""
 
     def __init__(self, env: simpy.Environment, name: str, capacity: int) -> None:
         self.name = name
         self.capacity = capacity
         self.entered = 0
         self.left = 0
+        self.open_end = False  # nobody takes: what enters leaves
+        self._env = env
+        self.berth = simpy.Resource(env, capacity=1)
         self._store = simpy.Store(env, capacity=capacity)
 
     def __len__(self) -> int:
@@ -45,12 +49,16 @@ class Flow:
 
     def put(self, item: Item) -> simpy.Event:
         """Return the event of the item entering."""
+        if self.open_end:
+            self.entered += 1
+            self.left += 1
+            return self._env.event().succeed()
         event = self._store.put(item)
         _count(event, self, "entered")
         return event
 
-    def get(self) -> simpy.Event:
-        """Return the event of the next item leaving; its value is the Item."""
+    def get(self) -> StoreGet:
+        """Return the event of the next item leaving; its value is the Item. ``cancel`` ends the wait."""
         event = self._store.get()
         _count(event, self, "left")
         return event
@@ -74,6 +82,7 @@ class FlowBus:
         self._env = env
         self._capacities = capacities
         self._sources: set[str] = set()
+        self._takers: set[str] = set()
         self._optional: set[str] = set()
 
     def output(self, name: str) -> Flow:
@@ -83,6 +92,7 @@ class FlowBus:
 
     def input(self, name: str) -> Flow:
         """Return the flow that a device empties."""
+        self._takers.add(name)
         return self._flow(name)
 
     def stand_in(self, name: str) -> None:
@@ -94,7 +104,9 @@ class FlowBus:
         return name in self._sources
 
     def check(self, where: str) -> None:
-        """Raise ConfigError for a flow that nothing fills."""
+        """Raise ConfigError for a flow that nothing fills; let items leave one that nothing empties."""
+        for name, flow in self.flows.items():
+            flow.open_end = name not in self._takers
         for name in sorted(self.flows.keys() - self._sources - self._optional):
             hint = f"flows that exist: {', '.join(sorted(self._sources)) or 'none'}"
             raise ConfigError(where, f"nothing fills the flow {name!r}", hint)

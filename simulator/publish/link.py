@@ -120,8 +120,8 @@ class Link:
         delay = _BACKOFF_S[0]
         while True:
             try:
-                await self._session.connect()
-                await self._session.subscribe(self._filters())
+                known = await self._session.connect()
+                await self._session.subscribe(self._filters(), wait=not known)
                 self._greet()
                 self.error, delay = "", _BACKOFF_S[0]
                 async with asyncio.TaskGroup() as group:

@@ -19,7 +19,7 @@ from core.config import Duration
 from core.errors import DecodeError
 from core.metrics import Metrics
 from core.ports import OnCommand
-from core.spec import DeviceSpec
+from core.spec import CommandSpec, DeviceSpec, Name
 from simulator.publish.link import Link
 from simulator.publish.ring import Ring
 from wire import topics
@@ -31,6 +31,10 @@ from wire.session import SECOND, Message, MqttConfig, OpenSession, client_id
 Connection = Literal["area", "node", "own"]
 _NODE_SUFFIX = "-node"
 _NO_END = 1 << 62
+#: announced by every device here: without it nobody would ask for missing rows
+_REPLAY = CommandSpec(
+    "replay", {"stream": "1", "sid": "1", "from": "1", "to": "1"}, Name("행 다시 보내기", "Send rows again")
+)
 
 
 class MqttPublisherConfig(MqttConfig):
@@ -90,7 +94,7 @@ class MqttPublisher:
     async def announce(self, devices: Sequence[DeviceSpec]) -> None:
         """Connect for devices and send their births; returns at once, connecting goes on in the background."""
         groups: dict[str, list[DeviceSpec]] = {}
-        for device in self._with_nodes(devices):
+        for device in self._with_nodes([_replaying(device) for device in devices]):
             groups.setdefault(f"{device.site}/{device.area}/{device.node}", []).append(device)
         for node, members in groups.items():
             link = self.links.get(node) or self._open(node)
@@ -214,3 +218,7 @@ class MqttPublisher:
     def _answer(self, command: Command, status: Status, detail: str) -> None:
         result = CommandResult(command.id, command.device, status, detail, wall_ns())
         self._link_of[command.device].queue(topics.of_device(command.device, "result"), encode_result(result))
+
+
+def _replaying(device: DeviceSpec) -> DeviceSpec:
+    return replace(device, commands=(*(c for c in device.commands if c.name != _REPLAY.name), _REPLAY))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from core.batch import Batch
 from core.catalog import Catalog
@@ -11,8 +11,10 @@ from core.clock import wall_ns
 from core.command import CommandResult, Event
 from core.ports import OnCommand
 from core.spec import DeviceSpec
-from wire.opcua.server import OpcuaServer, OpcuaServerConfig
-from wire.opcua.slots import Slot
+from wire.opcua.config import OpcuaServerConfig
+
+if TYPE_CHECKING:
+    from wire.opcua.slots import Slot
 
 _FLUSH_S = 5.0
 
@@ -43,6 +45,8 @@ class OpcuaPublisher:
         on_command: OnCommand,
         now: Callable[[], int] = wall_ns,
     ) -> None:
+        from wire.opcua.server import OpcuaServer  # takes long: only who serves OPC UA pays for it
+
         self.server = OpcuaServer(config, on_command, now)
         self.unplaced = 0  # rows of streams that were never announced here
         self._catalog = catalog

@@ -19,6 +19,8 @@ from core.clock import NS
 from simulator.grid import Floats
 from simulator.state import Column, Ramp, StateTable, Step
 
+WEAR = "wear"
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Path:
@@ -27,6 +29,13 @@ class Path:
     step_s: float
     levels: Floats
     life_s: float
+
+    def wear(self, age_s: float) -> float:
+        """Return wear at one effective age."""
+        at = age_s / self.step_s
+        knot = min(max(int(at), 0), len(self.levels) - 2)
+        low = float(self.levels[knot])
+        return min(max(low + (float(self.levels[knot + 1]) - low) * (at - knot), 0.0), 1.0)
 
 
 class WearModel(Protocol):
@@ -115,6 +124,7 @@ class Component:
         self.factor = 1.0  # of faults, ends with the life
         self.life = Life(-1, 0, Path(1.0, np.zeros(2), 0.0))
         self.failed = False
+        self.mode = WEAR  # how the present life ended or would end
         self._model = model
         self._generator = generator
         self._table = table
@@ -123,7 +133,7 @@ class Component:
         self._env = env
         self._on_failure = on_failure
         self._rate = 0.0
-        self._timer = 0
+        self._due: int | None = None  # when it is next looked whether the life is over
 
     @property
     def _now(self) -> int:
@@ -137,16 +147,14 @@ class Component:
     @property
     def wear(self) -> float:
         """Present wear, 0 new to 1 failed."""
-        row = np.array([float(self._table.get(self._device, f"{self.name}.path", self._now))])
-        return float(self._pool.wear(row, np.array([self.age_s]))[0])
+        return self.life.path.wear(self.age_s)
 
     def install(self) -> None:
         """Begin the next life: a new part, without the faults of the old one. It rests until ``run_at``."""
         number = self.life.number + 1
         path = self._model.path(self._generator(number))
         self.life = Life(number, self._now, path)
-        self.factor, self.failed, self._rate = 1.0, False, 0.0
-        self._timer += 1
+        self.factor, self.failed, self.mode, self._rate = 1.0, False, WEAR, 0.0
         self._table.put(self._device, f"{self.name}.path", self._now, float(self._pool.add(path)))
         self._table.put(self._device, f"{self.name}.life", self._now, float(number))
         self._table.put(self._device, f"{self.name}.age", self._now, 0.0, 0.0)
@@ -157,26 +165,46 @@ class Component:
             return
         age = self.age_s
         self._rate = rate
-        self._timer += 1
         self._table.put(self._device, f"{self.name}.age", self._now, age, rate)
         if rate > 0:
-            self._arm(max(0, int(np.ceil((self.life.path.life_s - age) / rate * NS))))
+            self._arm(self._left())
+
+    def fail(self, mode: str) -> None:
+        """Fail at once, before its life is over: ``mode`` tells why."""
+        if not self.failed:
+            age = self.age_s
+            self.mode = mode
+            self._end(age)
 
     def _arm(self, delay: int) -> None:
-        armed = self._timer
-
-        def due(_: simpy.Event) -> None:
-            if self._timer == armed:
-                self._fail()
-
+        """Look again after ``delay`` ns; a look that is due before stays, for it will arm the next."""
+        due = self._now + delay
+        if self._due is not None and self._due <= due:
+            return
+        self._due = due
         timeout = self._env.timeout(delay)
         assert timeout.callbacks is not None
-        timeout.callbacks.append(due)
+        timeout.callbacks.append(self._look)
 
-    def _fail(self) -> None:
+    def _look(self, _: simpy.Event) -> None:
+        """End the life if it is over; otherwise it was at rest or slowed meanwhile."""
+        if self._due != self._now:
+            return
+        self._due = None
+        if self._rate > 0:
+            left = self._left()
+            if left > 0:
+                self._arm(left)
+            else:
+                self._end(self.life.path.life_s)
+
+    def _left(self) -> int:
+        """Return ns to the end of the life at the present rate."""
+        return max(0, int(np.ceil((self.life.path.life_s - self.age_s) / self._rate * NS)))
+
+    def _end(self, age_s: float) -> None:
         self.failed, self._rate = True, 0.0
-        self._timer += 1
-        self._table.put(self._device, f"{self.name}.age", self._now, self.life.path.life_s, 0.0)
+        self._table.put(self._device, f"{self.name}.age", self._now, age_s, 0.0)
         self._on_failure(self)
 
 

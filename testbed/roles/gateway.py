@@ -5,30 +5,36 @@ from __future__ import annotations
 import asyncio
 import gc
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from core.catalog import Catalog
 from core.ports import Source
-from gateway.kinds import GatewayConfig
 from gateway.service import Gateway
+from gateway.sources.memory import MemorySourceConfig
 from gateway.sources.mqtt import MqttSource, MqttSourceConfig
 from gateway.sources.opcua import OpcuaSource, OpcuaSourceConfig
 from testbed.control import Control, run_role
 from testbed.runfolder import Manifest, RunFolder
-from testbed.scenario import read
+from testbed.scenario import Scenario, read
+from wire.opcua.identity import identity
 
 ROLE = "gateway"
 DRAIN_S = 20.0
+OWN = "run"
 
 
-async def run(folder: RunFolder, control: Control) -> None:
-    """Run until told to stop; what was taken in is in the buffer."""
-    manifest = folder.manifest()
+async def run(folder: RunFolder, control: Control, places: Mapping[str, object] | None = None) -> None:
+    """Run until told to stop; what was taken in is in the buffer.
+
+    ``places`` says what this process finds elsewhere than the manifest says.
+    """
+    manifest = folder.manifest().model_copy(update=dict(places or {}))
     scenario = read(Path(manifest.scenario), Path(manifest.data) if manifest.data else None)
     catalog = Catalog()
     gateway = Gateway(
-        scenario.gateway, folder.root, catalog, build_sources(scenario.gateway, manifest, catalog), manifest.clock
+        scenario.gateway, folder.root, catalog, build_sources(scenario, manifest, catalog, folder), manifest.clock
     )
     serving = asyncio.create_task(gateway.run(), name="gateway")
     reporting = asyncio.create_task(_report(gateway, folder, control), name="report")
@@ -45,17 +51,34 @@ async def run(folder: RunFolder, control: Control) -> None:
         folder.write_status(ROLE, gateway.snapshot())
 
 
-def build_sources(config: GatewayConfig, manifest: Manifest, catalog: Catalog) -> dict[str, Source]:
-    """Return the sources by name; without any in the configuration, those of the embedded run."""
-    kinds = config.sources or (MqttSourceConfig(url=manifest.mqtt), OpcuaSourceConfig(url=manifest.opcua))
+def build_sources(scenario: Scenario, manifest: Manifest, catalog: Catalog, folder: RunFolder) -> dict[str, Source]:
+    """Return the sources by name; without any in the configuration, those that the scenario's devices need.
+
+    MQTT is always there: third-party devices may come to the broker at any time. A configured source whose ``url``
+    is ``run`` reads the run's own broker or OPC UA server.
+    """
+    kinds = scenario.gateway.sources or _embedded(scenario, manifest, folder)
+    own = {"mqtt": manifest.mqtt, "opcua": manifest.opcua}
     found: dict[str, Source] = {}
     for kind in kinds:
+        if not isinstance(kind, MemorySourceConfig) and kind.url == OWN:
+            kind = kind.model_copy(update={"url": own[kind.kind]})
         name = kind.kind if kind.kind not in found else f"{kind.kind}:{len(found) + 1}"
         if isinstance(kind, MqttSourceConfig):
             found[name] = MqttSource(kind, catalog)
         elif isinstance(kind, OpcuaSourceConfig):
             found[name] = OpcuaSource(kind, catalog)
     return found
+
+
+def _embedded(
+    scenario: Scenario, manifest: Manifest, folder: RunFolder
+) -> tuple[MqttSourceConfig | OpcuaSourceConfig, ...]:
+    spoken = {protocol for domain in scenario.domains for entry in domain.equipment for protocol in entry.protocols}
+    mqtt = MqttSourceConfig(url=manifest.mqtt)
+    if "opcua" not in spoken:
+        return (mqtt,)
+    return mqtt, OpcuaSourceConfig(url=manifest.opcua, security=identity(folder.opcua, manifest.opcua, ROLE))
 
 
 async def _serve(gateway: Gateway, serving: asyncio.Task[None], control: Control) -> None:
@@ -67,7 +90,7 @@ async def _serve(gateway: Gateway, serving: asyncio.Task[None], control: Control
             return serving.result()
         if order.result() == "stop":
             return None
-        drained = await gateway.drain(DRAIN_S)
+        drained = await gateway.drain(DRAIN_S, expected=control.details.get("emitted"))
         control.say("drained", **{**status(gateway), **drained})
 
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from core.batch import Batch
 from core.catalog import Catalog
+from core.command import Command, CommandResult, Event
+from core.finding import Finding, Prognosis, WorkOrder
 from core.ports import Note
 from core.spec import Name
 from gateway.drain import Drain, DrainConfig
@@ -23,9 +26,11 @@ from testbed.link import RequestLink
 from testbed.runfolder import Manifest, RunFolder
 from testbed.scenario import Scenario, read
 from testbed.shelves import Shelves
+from testbed.storage import with_store
 
 ROLE = "platform"
 DRAIN_S = 30.0
+FOREVER = 2**63 - 1
 log = logging.getLogger(__name__)
 
 
@@ -35,13 +40,13 @@ class Platform:
     def __init__(self, folder: RunFolder, scenario: Scenario, manifest: Manifest, control: Control) -> None:
         self.folder, self.scenario, self.manifest, self.control = folder, scenario, manifest, control
         self.catalog = Catalog()
-        self.shelves = Shelves(scenario.gateway, folder, self.catalog)
+        self.shelves = Shelves(with_store(scenario.gateway, folder), folder, self.catalog)
         self.link = RequestLink(manifest.mqtt)
         name = Name(manifest.name["ko"], manifest.name["en"])
         history = round(scenario.config.history.days * 86_400e9)
         info = RunInfo(name, manifest.seed, manifest.clock, scenario.key, manifest.start - history)
         self.live = LiveState(self.catalog, info)
-        self.analyst = Analyst(scenario, folder, manifest, self.catalog, self.link, self._tell)
+        self.analyst = Analyst(scenario, folder, self.catalog, self.link, self._tell, self._say)
         self.drain = Drain(
             DrainConfig(),
             folder.buffer,
@@ -57,6 +62,7 @@ class Platform:
     async def __aenter__(self) -> Platform:
         self.shelves.open()
         self._stack.callback(self.shelves.close)
+        await asyncio.to_thread(self._recall)
         self._start(self.drain.run(), "drain")
         self._start(self.link.run(), "requests")
         self._start(self.analyst.run(self.shelves), "analyst")
@@ -89,7 +95,7 @@ class Platform:
     async def _finish(self) -> None:
         self.live.set_phase("draining")
         await self.drain.finish(DRAIN_S)
-        await self.analyst.finish()
+        await self.analyst.finish(self.shelves)
         figures = {**self.status(), **await asyncio.to_thread(self.shelves.audit)}
         self.live.set_phase("ended")
         self.folder.write_status(ROLE, figures)
@@ -126,15 +132,34 @@ class Platform:
         self.live.tell(notes)
         self.shelves.keep(notes)
 
+    def _say(self, text: str) -> None:
+        self.control.say("told", text=text)
+
+    def _recall(self) -> None:
+        """Take up what a killed predecessor has counted and kept; nothing at a first start. Blocking."""
+        before: dict[str, Any] = self.folder.statuses().get(ROLE, {})
+        reader = self.shelves.reader() if before else None
+        if reader is None:
+            return
+        self.drain.first_row_wall = before.get("first_row_wall") or 0
+        self.drain.metrics.counts["stored_values"] = before.get("stored_values", 0)
+        self.analyst.first_finding_wall = before.get("first_finding_wall") or 0
+        for kind in (Event, Finding, Prognosis, WorkOrder, Command, CommandResult):
+            notes = reader.notes(kind, self.manifest.start, FOREVER)
+            self.live.tell(notes)
+            self.analyst.recall(notes)
+
     async def _open_portal(self) -> None:
         from portal.app import create_app
+        from portal.config import PortalConfig
         from portal.server import serve
 
-        host, _, port = self.manifest.portal.removeprefix("http://").rpartition(":")
-        app = create_app(self.live, self.shelves.reader(), self.link.send)
-        served = await serve(app, host, int(port))
+        place = urlsplit(self.manifest.portal)
+        config = PortalConfig(host=place.hostname or "", port=place.port or 0, hosts=self.manifest.portal_hosts)
+        app = create_app(self.live, self.shelves.reader(), self.link.send, config)
+        served = await serve(app, config.host, config.port)
         self._stack.push_async_callback(served.stop)
-        self.control.say("told", text=f"page and API at {served.url}")
+        self._say(f"page and API at {served.url}")
 
     async def _report(self) -> None:
         while True:
@@ -149,9 +174,9 @@ class Platform:
         self._tasks.append(asyncio.create_task(work, name=name))
 
 
-async def run(folder: RunFolder, control: Control) -> None:
-    """Run until told to stop."""
-    manifest = folder.manifest()
+async def run(folder: RunFolder, control: Control, places: Mapping[str, object] | None = None) -> None:
+    """Run until told to stop. ``places`` says what this process finds elsewhere than the manifest says."""
+    manifest = folder.manifest().model_copy(update=dict(places or {}))
     scenario = read(Path(manifest.scenario), Path(manifest.data) if manifest.data else None)
     async with Platform(folder, scenario, manifest, control) as platform:
         control.say("ready")

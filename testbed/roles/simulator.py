@@ -6,23 +6,28 @@ import asyncio
 import json
 import os
 import sys
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from core.clock import NS
+from core.command import Command
 from core.metrics import Metrics
 from core.ports import Publisher
 from core.spec import Protocol
 from simulator.commandlog import read_log
 from simulator.inbox import Inbox
+from simulator.kinds import Publish
 from simulator.pacer import Pace, Pacer
 from simulator.publish.late import LatePublisher
+from simulator.publish.mqtt import MqttPublisher, MqttPublisherConfig
+from simulator.publish.opcua import OpcuaPublisher, OpcuaPublisherConfig
 from simulator.world import World
 from testbed.control import Control, run_role
 from testbed.runfolder import Manifest, RunFolder
 from testbed.scenario import Scenario, read
+from wire.opcua.identity import identity
 
 QUANTUM = 50_000_000
 ROLE = "simulator"
@@ -37,15 +42,39 @@ def build(scenario: Scenario, manifest: Manifest) -> World:
     return world
 
 
-async def run(folder: RunFolder, control: Control) -> None:
-    """Run the live world until told to stop."""
+def catch_up(world: World, folder: RunFolder, manifest: Manifest) -> None:
+    """Bring the world of an earlier simulator to the present run time; no row of the time between is made.
+
+    Logged commands take effect again at their instants, so that what was repaired stays repaired.
+    """
+    commands = read_log(folder.commands) if folder.commands.exists() else ()
+    for entry in sorted(commands, key=lambda logged: logged.at):
+        world.fast_forward(entry.at)
+        world.apply(entry.command, entry.at)
+    while (present := _present(folder, manifest)) > world.now + NS:
+        world.fast_forward(present)
+    world.notes()  # told, or missed, in the earlier life
+
+
+def _present(folder: RunFolder, manifest: Manifest) -> int:
+    """Return the simulated ns of this moment; at speed max that of the last status."""
+    now = manifest.clock.now()
+    if now is None:
+        now = int(str(folder.statuses().get(ROLE, {}).get("t", manifest.start)))
+    return now - manifest.start
+
+
+async def run(folder: RunFolder, control: Control, resume: bool = False) -> None:
+    """Run the live world until told to stop; ``resume`` goes on with the run of an earlier simulator."""
     manifest = folder.manifest()
     scenario = read(Path(manifest.scenario), Path(manifest.data) if manifest.data else None)
     world = build(scenario, manifest)
+    if resume:
+        catch_up(world, folder, manifest)
     metrics = Metrics()
     inbox = Inbox()
     async with AsyncExitStack() as stack:
-        publishers = await _publishers(stack, world, manifest, inbox)
+        publishers = await _publishers(stack, world, manifest, folder, inbox)
         pacer = _pacer(world, publishers, scenario, manifest, folder, inbox, metrics)
         producing = asyncio.create_task(pacer.run(), name="pacer")
         reporting = asyncio.create_task(_report(pacer, metrics, folder, control), name="report")
@@ -77,33 +106,38 @@ async def _serve(pacer: Pacer, producing: asyncio.Task[None], control: Control, 
 
 
 async def _publishers(
-    stack: AsyncExitStack, world: World, manifest: Manifest, inbox: Inbox
+    stack: AsyncExitStack, world: World, manifest: Manifest, folder: RunFolder, inbox: Inbox
 ) -> dict[Protocol, Publisher]:
     """Open a publisher for every protocol that a device speaks."""
     spoken = {protocol for device in world.devices for protocol in device.protocols}
     found: dict[Protocol, Publisher] = {}
+    for config in _settings(manifest, folder):
+        if config.kind in spoken:
+            found[config.kind] = await stack.enter_async_context(_publisher(config, world, manifest, inbox))
+    return found
 
-    def on_command(command: Any) -> None:
+
+def _settings(manifest: Manifest, folder: RunFolder) -> tuple[Publish, ...]:
+    """Return the publishers of a run as its manifest places them."""
+    place = urlsplit(manifest.opcua)
+    security = identity(folder.opcua, manifest.opcua, ROLE)
+    return (
+        MqttPublisherConfig(url=manifest.mqtt),
+        OpcuaPublisherConfig(host=place.hostname or "127.0.0.1", port=place.port or 4840, security=security),
+    )
+
+
+def _publisher(
+    config: Publish, world: World, manifest: Manifest, inbox: Inbox
+) -> AbstractAsyncContextManager[Publisher]:
+    def on_command(command: Command) -> None:
         inbox.put(command)
 
-    if "mqtt" in spoken:
-        from simulator.publish.mqtt import MqttPublisher, MqttPublisherConfig
-
-        config = MqttPublisherConfig(url=manifest.mqtt)
-        found["mqtt"] = await stack.enter_async_context(MqttPublisher(config, world.catalog, on_command, sid=world.sid))
-    if "opcua" in spoken:
-        from simulator.publish.opcua import OpcuaPublisher, OpcuaPublisherConfig
-
-        clock = manifest.clock
-
-        def now() -> int:
-            return clock.now() or world.start + world.now
-
-        place = urlsplit(manifest.opcua)
-        server = OpcuaPublisherConfig(host=place.hostname or "127.0.0.1", port=place.port or 4840)
-        inner = OpcuaPublisher(server, world.catalog, on_command, now)
-        found["opcua"] = await stack.enter_async_context(LatePublisher(inner))
-    return found
+    if isinstance(config, MqttPublisherConfig):
+        return MqttPublisher(config, world.catalog, on_command, sid=world.sid)
+    clock = manifest.clock
+    server = OpcuaPublisher(config, world.catalog, on_command, lambda: clock.now() or world.start + world.now)
+    return LatePublisher(server)
 
 
 def _pacer(
@@ -120,7 +154,7 @@ def _pacer(
     pace = Pace(
         speed=manifest.speed,
         quantum=options.get("quantum_ns") or scenario.config.quantum or _quantum(manifest.speed),
-        until=scenario.config.end or None,
+        until=scenario.config.end or world.natural_end,
         anchor=manifest.anchor,
     )
     return Pacer(

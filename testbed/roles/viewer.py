@@ -7,7 +7,7 @@ from testbed.export import FOREVER, open_store
 from testbed.runfolder import RunFolder
 
 
-async def run(folder: RunFolder, control: Control, port: int) -> None:
+async def run(folder: RunFolder, control: Control, port: int, host: str = "127.0.0.1") -> None:
     """Serve until told to stop."""
     from core.command import Command, CommandResult, Event
     from core.finding import Finding, Prognosis, WorkOrder
@@ -28,7 +28,7 @@ async def run(folder: RunFolder, control: Control, port: int) -> None:
         for role, status in folder.statuses().items():
             live.status(role, status)
         live.set_phase("ended")
-        served = await serve(create_app(live, reader), port=port)
+        served = await serve(create_app(live, reader), host, port)
         control.say("told", text=f"page and API of {folder.root.name} at {served.url}")
         try:
             await control.next()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 
 from core.clock import NS
 from simulator.equipment.base import EquipmentConfig
-from simulator.faults import SENSOR_FAULTS
+from simulator.faults import SENSOR_FAULTS, WearFault
 from simulator.fleet import Sampling
 from simulator.kinds import Equipment
 from tests.sim_worlds import Rows, assert_same, build, collect
@@ -20,7 +21,15 @@ KINDS: dict[str, type[EquipmentConfig]] = {
     kind.model_fields["kind"].default: kind for kind in get_args(get_args(Equipment)[0])
 }
 #: what an entry of a kind needs beyond its defaults
-EXTRA: dict[str, dict[str, Any]] = {"pump": {"waveform": True}}
+EXTRA: dict[str, dict[str, Any]] = {
+    "pump": {"waveform": True},
+    "replay": {
+        "file": str(Path(__file__).parent.parent / "data" / "bench.csv"),
+        "group_by": "rig",
+        "time": "t",
+        "start": "-30s",
+    },
+}
 
 
 def domain(kind: str) -> dict[str, Any]:
@@ -35,8 +44,8 @@ def faults(kind: str, at: float, span: float) -> list[dict[str, Any]]:
     device = fleet.specs[0].device
     channels = [c.spec.name for s in fleet.configs[0].streams() for c in s.channels if c.spec.states is None]
     out = []
-    for n, name in enumerate(fleet.kind.faults):
-        args = {"rate": 1e5} if n == 0 else {}
+    for n, (name, what) in enumerate(fleet.kind.faults.items()):
+        args = {"rate": 1e5} if n == 0 and isinstance(what, WearFault) else {}
         out.append({"at": at + 0.3 + n, "device": device, "fault": name, "args": args, "until": at + span / 2})
     for n, name in enumerate(SENSOR_FAULTS):
         target = {"channel": channels[n % len(channels)], "chance": 0.5}

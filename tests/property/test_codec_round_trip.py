@@ -16,6 +16,7 @@ from wire.guideline import check
 ID = st.text("abcdefgXYZ019._-", min_size=1, max_size=12)
 LAYOUT = LayoutSpec("l.a", tuple(ChannelSpec(c, "") for c in "abc"))
 DEVICE = DeviceSpec("s", "a", "d", "k", "factory", "n", Identity("m", "s", "u"), (StreamSpec("x", LAYOUT),))
+FIELDS = ("stream", "sid", "seq", "t", "x", "q")
 ENTRY = Catalog([DEVICE]).streams[0]
 
 
@@ -38,7 +39,8 @@ def batches(draw):
 
 def equal(a, b):
     return all(
-        np.array_equal(getattr(a, f), getattr(b, f), equal_nan=f == "x") for f in ("stream", "sid", "seq", "t", "x", "q")
+        np.array_equal(getattr(a, f), getattr(b, f), equal_nan=f == "x")
+        for f in ("stream", "sid", "seq", "t", "x", "q")
     )
 
 
@@ -62,9 +64,10 @@ def test_no_bytes_break_the_decoders(payload):
 @given(st.text(max_size=100))
 def test_no_topic_breaks_the_parser(text):
     try:
-        assert str(topics.parse(text)) == text
-    except DecodeError as error:
-        assert error.reason in ("bad-topic", "bad-id")
+        topic = topics.parse(text)
+    except DecodeError:
+        return
+    assert str(topic) == text
 
 
 @given(

@@ -11,34 +11,16 @@ from typing import Any
 from asyncua import Client, ua
 
 from core.clock import MS, NS, wall_ns
-from core.config import Config, Duration
 from core.errors import DecodeError, NotConnected, WireError
 from wire.opcua import names
+from wire.opcua.config import OpcuaClientConfig
 from wire.opcua.packing import Notices, join, read_history
 from wire.opcua.quiet import quieten
-from wire.opcua.security import OpcuaSecurity, secure_client
+from wire.opcua.security import secure_client
 from wire.opcua.session import PublishSession
 
-_BATCH = 500
 _LOST = (OSError, ua.UaError, asyncio.IncompleteReadError)
 _REQUESTS = 3
-
-
-class OpcuaClientConfig(Config):
-    """How to reach a server.
-
-    ``publishing`` is the interval at which the server sends; ``silence`` how long it may say nothing at all
-    (it sends keep-alives) before the session counts as lost; ``batch`` bounds nodes a request (an S7-1200
-    slows down above 200).
-    """
-
-    url: str
-    publishing: Duration = 100 * MS
-    silence: Duration = 10 * NS
-    timeout: Duration = 8 * NS
-    queue: int = 10_000
-    batch: int = _BATCH
-    security: OpcuaSecurity = OpcuaSecurity()
 
 
 @dataclass(frozen=True, slots=True)

@@ -234,6 +234,7 @@ class Core(InternalServer):  # type: ignore[misc]
 
     def __init__(self, keeper: HistoryKeeper) -> None:
         super().__init__()
+        self.time_task: asyncio.Task[None] | None
         self.keeper = keeper
         self.max_monitored_item_queue_size = 10_000
         self.max_session_timeout_ms = LIFETIME_MS
@@ -253,7 +254,8 @@ class Core(InternalServer):  # type: ignore[misc]
 
     async def stop(self) -> None:
         """Close what is left of sessions whose connection is gone, so that no task outlives the server."""
-        clock, self.time_task = self.time_task, None
+        clock: asyncio.Task[None] | None = self.time_task
+        self.time_task = None
         if clock is not None:  # asyncua would wait out its second
             clock.cancel()
             await asyncio.gather(clock, return_exceptions=True)

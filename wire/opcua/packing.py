@@ -35,12 +35,26 @@ _RECORD = np.dtype(
     ]
 )
 _FULL = _VALUE | _STATUS | _SOURCE | _SERVER
-_PLAIN = [("mask", "u1"), ("type", "u1"), ("value", "<f8"), ("status", "<u4"), ("source", "<i8"), ("server", "<i8")]
-_BARE = np.dtype(_PLAIN)
-_WITH_HANDLE = np.dtype([("handle", "<u4"), *_PLAIN])
+_HEAD = [("mask", "u1"), ("type", "u1"), ("value", "<f8"), ("status", "<u4"), ("source", "<i8")]
+_PICO = [*_HEAD, ("pico", "<u2")]
+_HANDLE, _SERVED = ("handle", "<u4"), ("server", "<i8")
+#: (mask, with handle) -> the form of a Double that comes in runs
+_RUNS = {
+    (_FULL, False): np.dtype([*_HEAD, _SERVED]),
+    (_FULL, True): np.dtype([_HANDLE, *_HEAD, _SERVED]),
+    (_FULL | _SOURCE_PICO, False): np.dtype([*_PICO, _SERVED]),
+    (_FULL | _SOURCE_PICO, True): np.dtype([_HANDLE, *_PICO, _SERVED]),
+}
 _FORMS = {1: "<?", 2: "<b", 3: "<B", 4: "<h", 5: "<H", 6: "<i", 7: "<I", 8: "<q", 9: "<Q", 10: "<f", 11: "<d"}
 _SCALARS = {kind: struct.Struct(form) for kind, form in _FORMS.items()}
 _ARRAYS = {6: "<i4", 7: "<u4", 8: "<i8", 10: "<f4", 11: "<f8"}
+_LATEST = 2**63 // 100 - 1  # 2262, the last time that ns UTC can say
+_BROKEN = (
+    struct.error, ua.UaError, IndexError, KeyError, ValueError, TypeError, AttributeError, OverflowError,
+    RecursionError,
+)  # fmt: skip
+#: left to asyncua; not arrays of Null, Variant and structures, where a few bytes can ask for endless work
+_SAFE = frozenset(range(1, 22))
 _U16, _I32, _U32, _I64 = struct.Struct("<H"), struct.Struct("<i"), struct.Struct("<I"), struct.Struct("<q")
 _TAIL = struct.Struct("<IqHq")
 _RUN = 512
@@ -212,33 +226,45 @@ def _read(data: bytes, handle: int | None) -> Notices:
             for _ in range(min(left, 8)):
                 at = _read_one(data, at, handle, sink)
                 left -= 1
-    except (struct.error, IndexError, ValueError, ua.UaError) as error:
+    except _BROKEN as error:  # asyncua raises what it stumbles over
         raise DecodeError("opcua-value", str(error)) from error
     return sink.notices()
 
 
 def _read_run(data: bytes, at: int, left: int, handle: int | None, sink: _Sink) -> tuple[int, int]:
-    """Read the Doubles in the common form that follow each other from ``at``."""
-    form = _WITH_HANDLE if handle is None else _BARE
-    count = min(left, (len(data) - at) // form.itemsize, _RUN)
-    if count < 4:
+    """Read the Doubles of one form that follow each other from ``at``."""
+    mask = data[at] if handle is not None else data[at + 4]
+    form = _RUNS.get((mask, handle is None))
+    count = min(left, (len(data) - at) // form.itemsize, _RUN) if form else 0
+    if form is None or count < 4:
         return 0, at
     rows = np.frombuffer(data, dtype=form, count=count, offset=at)
-    other = (rows["mask"] != _FULL) | (rows["type"] != _DOUBLE)
+    other = (rows["mask"] != mask) | (rows["type"] != _DOUBLE)
     run = int(other.argmax()) if other.any() else count
     if run:
         rows = rows[:run]
+        t = _times(rows["source"])
         sink.settle()
         sink.runs.append(
             Notices(
                 rows["handle"].astype(np.int64) if handle is None else np.full(run, handle, np.int64),
-                (rows["source"] - FILETIME_EPOCH) * 100,
+                t + np.minimum(rows["pico"], 9999) // 100 if mask & _SOURCE_PICO else t,
                 rows["value"].astype(np.float64),
                 rows["status"].astype(np.uint32),
-                (rows["server"] - FILETIME_EPOCH) * 100,
+                _times(rows["server"]),
             )
         )
     return run, at + run * form.itemsize
+
+
+def _time(filetime: int) -> int:
+    """Return ns UTC of units of 100 ns since 1601; 0 for what lies before 1970, as servers write "none"."""
+    return min(max(filetime - FILETIME_EPOCH, 0), _LATEST - 1) * 100
+
+
+def _times(filetime: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return :func:`_time` of each."""
+    return (np.clip(filetime, FILETIME_EPOCH, FILETIME_EPOCH + _LATEST - 1) - FILETIME_EPOCH) * 100
 
 
 def _read_one(data: bytes, at: int, handle: int | None, sink: _Sink) -> int:
@@ -252,11 +278,11 @@ def _read_one(data: bytes, at: int, handle: int | None, sink: _Sink) -> int:
     if mask & _STATUS:
         status, at = _U32.unpack_from(data, at)[0], at + 4
     if mask & _SOURCE:
-        t, at = (_I64.unpack_from(data, at)[0] - FILETIME_EPOCH) * 100, at + 8
+        t, at = _time(_I64.unpack_from(data, at)[0]), at + 8
     if mask & _SOURCE_PICO:
-        t, at = t + _U16.unpack_from(data, at)[0] // 100, at + 2
+        t, at = t + min(_U16.unpack_from(data, at)[0], 9999) // 100, at + 2
     if mask & _SERVER:
-        sent, at = (_I64.unpack_from(data, at)[0] - FILETIME_EPOCH) * 100, at + 8
+        sent, at = _time(_I64.unpack_from(data, at)[0]), at + 8
     if mask & _SERVER_PICO:
         at += 2
     if value is None or isinstance(value, (int, float)):
@@ -283,6 +309,8 @@ def _read_variant(data: bytes, at: int) -> tuple[Any, int]:
             raise DecodeError("opcua-value", "text is cut short")
         text = data[at : at + size]
         return (text.decode("utf-8", "replace") if kind == _STRING else text), at + size
+    if kind & 0x3F not in _SAFE:
+        raise DecodeError("opcua-value", f"type {kind & 0x3F} is not read here")
     buffer = Buffer(data, at)
     value = variant_from_binary(buffer).Value
     return value, buffer.cur_pos

@@ -13,41 +13,23 @@ from typing import Any
 from asyncua import Server, ua
 
 from core.batch import Batch
-from core.clock import MS, NS, mono_ns, wall_ns
+from core.clock import NS, mono_ns, wall_ns
 from core.command import CommandResult, Event
-from core.config import Config, Duration
 from core.errors import WireError
 from core.spec import DeviceSpec, dump
 from wire.opcua import names
 from wire.opcua.calls import Calls, OnCall
+from wire.opcua.config import OpcuaServerConfig
 from wire.opcua.history import BlockPool
 from wire.opcua.items import Core, waiting
 from wire.opcua.nodes import NodeWriter
 from wire.opcua.quiet import quieten
 from wire.opcua.sample import Sample
-from wire.opcua.security import OpcuaSecurity, secure_server
+from wire.opcua.security import secure_server
 from wire.opcua.slots import Cell, Slot, put
 from wire.opcua.space import Namespaces, Space, item_state, state_id
 
 _SEVERITY = {"info": 100, "warning": 500, "alarm": 900}
-
-
-class OpcuaServerConfig(Config):
-    """Where the server listens and how much it remembers.
-
-    ``port`` 0 takes a free one. ``history`` is how far back HistoryRead reaches (0: no history);
-    ``block_mb`` bounds the memory of fast streams. ``answer`` is how long a method waits for the equipment's
-    word before it returns ``accepted``.
-    """
-
-    host: str = "127.0.0.1"
-    port: int = 4840
-    name: str = "IIoT testbed"
-    security: OpcuaSecurity = OpcuaSecurity()
-    history: Duration = 600 * NS
-    block_mb: float = 64.0
-    answer: Duration = 500 * MS
-    extra_namespaces: tuple[str, ...] = ()
 
 
 class OpcuaServer:

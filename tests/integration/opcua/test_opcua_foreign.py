@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 import numpy as np
 import pytest
 from asyncua import Client, ua
-from conftest import device, rows, soon
+from opcua_rig import device, eventually, rows, soon
 
 from core.clock import MS, wall_ns
 from core.command import CommandResult, Event
@@ -48,9 +48,7 @@ class Heard:
         self.events.append(event)
 
     async def until(self, n: int) -> None:
-        async with asyncio.timeout(5):
-            while len(self.values) + len(self.events) < n:
-                await asyncio.sleep(0.02)
+        await eventually(lambda: len(self.values) + len(self.events) >= n)
 
 
 async def test_the_machinery_tree_can_be_walked(rig):
@@ -146,8 +144,7 @@ async def test_commands_are_methods_with_arguments(rig):
         assert (argument.Name, argument.DataType.Identifier) == ("factor", ua.ObjectIds.Double)
 
         async def equipment() -> None:
-            while not r.commands:
-                await asyncio.sleep(0.01)
+            await eventually(lambda: r.commands)
             got = r.commands[0]
             assert (got.device, got.name, got.args, got.issuer) == (PUMP, "derate", {"factor": 0.8}, "user:opcua")
             await r.publisher.tell([CommandResult(got.id, PUMP, "refused", "interlock", wall_ns())])

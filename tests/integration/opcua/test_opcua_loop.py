@@ -5,15 +5,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from conftest import FAST, STATES, device, rows, soon
+from opcua_rig import FAST, device, eventually, rows, soon
 
 from core.batch import concat
 from core.clock import MS, wall_ns
 from core.command import Cause, Command, CommandResult, Event
 from core.errors import CommandRefused, NotConnected
-from core.quality import BAD_COMM, BAD_SENSOR, CODES, GOOD, UNCERTAIN_RANGE, from_opcua, to_opcua
-from core.spec import CommandSpec
-from gateway.sources.opcua import OpcuaSource
+from core.quality import BAD_COMM, BAD_SENSOR, CODES, GOOD, from_opcua, to_opcua
+from gateway.sources.opcua import OpcuaSource, OpcuaSourceConfig
 
 
 def quantum(rig, step: int, t: int):
@@ -190,8 +189,7 @@ async def test_without_history_a_gap_is_reported_with_its_range(rig):
             await publish(step)
         reading = asyncio.create_task(r.until(lambda: r.count() >= 202))
         await r.publisher.mend()
-        while not r.source._client.connected or not r.source._rows.slots:
-            await asyncio.sleep(0.02)
+        await eventually(lambda: r.source._client.connected and r.source._rows.slots)
         await publish(5)
         await reading
         assert {(e.name, e.device, e.text) for e in r.notes(Event)} == {
@@ -242,8 +240,7 @@ def command(name: str, **args: float) -> Command:
 async def test_a_command_is_accepted_and_done(rig):
     async with rig([device(0)]) as r:
         sending = asyncio.create_task(r.source.send(command("derate", factor=0.5)))
-        while not r.commands:
-            await asyncio.sleep(0.01)
+        await eventually(lambda: r.commands)
         got = r.commands[0]
         assert (got.id, got.name, got.args, got.issuer) == ("c-derate", "derate", {"factor": 0.5}, "rule:hot")
         assert got.cause is not None
@@ -292,15 +289,43 @@ async def test_a_server_that_is_not_there_is_not_connected(rig):
     async with rig([device(0)]) as r:
         await r.publisher.cut()
         with pytest.raises(NotConnected):
-            while True:
-                await r.source.read()
+            await read_on(r)
         with pytest.raises(NotConnected):
             await r.source.connect()
         with pytest.raises(NotConnected):
             await r.source.send(command("stop"))
 
 
-def test_layout_of_the_rig_has_states():
-    assert STATES[1] == "running"
-    assert device(0).commands[0] == CommandSpec("derate", {"factor": "1"})
-    assert UNCERTAIN_RANGE in CODES
+async def read_on(r) -> None:
+    while True:
+        await r.source.read()
+
+
+async def test_a_server_that_says_nothing_at_all_is_not_connected(rig):
+    async with rig([device(0)], connect=False) as r:
+        quiet = OpcuaSourceConfig(url=r.publisher.server.url, publishing="50ms", silence="400ms")
+        r.source = OpcuaSource(quiet, r.seen)
+        await r.source.connect()
+        with pytest.raises(TimeoutError):  # keep-alives alone hold a session
+            await asyncio.wait_for(read_on(r), 1.0)
+        for subscription in r.publisher.server._server.iserver.subscription_service.subscriptions.values():
+            subscription._task.cancel()
+        with pytest.raises(NotConnected, match="said nothing"):
+            await read_on(r)
+
+
+async def test_only_chosen_devices_are_read(rig):
+    async with rig([device(0), device(1)], connect=False) as r:
+        r.source = OpcuaSource(OpcuaSourceConfig(url=r.publisher.server.url, devices=("*/pump1",)), r.seen)
+        await r.source.connect()
+        assert list(r.seen.devices) == ["seoul/hall/pump1"]
+
+
+async def test_nothing_is_left_running(rig):
+    before = asyncio.all_tasks()
+    async with rig([device(0)]) as r:
+        await r.publisher.cut()
+        await r.publisher.mend()
+        await r.reconnect()
+    await asyncio.sleep(0.05)
+    assert asyncio.all_tasks() == before

@@ -3,12 +3,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from conftest import device, rows, soon
+from asyncua.crypto.cert_gen import generate_private_key, generate_self_signed_app_certificate
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.x509.oid import ExtendedKeyUsageOID
+from opcua_rig import device, rows, soon
 
-from asyncua.crypto.cert_gen import generate_private_key, generate_self_signed_app_certificate
 from core.errors import NotConnected, WireError
 from gateway.sources.opcua import OpcuaSource, OpcuaSourceConfig
 from wire.opcua.security import OpcuaSecurity, is_loopback
@@ -57,7 +57,7 @@ async def test_sign_and_encrypt_carries_rows_and_turns_strangers_away(rig, tmp_p
 
 
 async def test_off_loopback_there_is_no_plain_door():
-    server = OpcuaServer(OpcuaServerConfig(host="0.0.0.0", port=0), lambda command: None)  # noqa: S104
+    server = OpcuaServer(OpcuaServerConfig(host="0.0.0.0", port=0), lambda command: None)
     with pytest.raises(WireError, match="sign_and_encrypt"):
         await server.start()
     source = OpcuaSource(OpcuaSourceConfig(url="opc.tcp://plc.example:4840"), None)
@@ -74,7 +74,7 @@ async def test_missing_certificates_are_named(tmp_path):
 
 @pytest.mark.parametrize(
     ("host", "is_it"),
-    [("localhost", True), ("127.0.0.9", True), ("::1", True), ("0.0.0.0", False), ("plc", False), (None, False)],  # noqa: S104
+    [("localhost", True), ("127.0.0.9", True), ("::1", True), ("0.0.0.0", False), ("plc", False), (None, False)],
 )
 def test_loopback(host, is_it):
     assert is_loopback(host) is is_it

@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[3]
 
 async def gone(pid):
     async with asyncio.timeout(5):
-        while psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
+        while psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:  # noqa: ASYNC110
             await asyncio.sleep(0.02)
 
 

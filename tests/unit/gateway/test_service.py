@@ -46,10 +46,10 @@ async def running(made: Gateway):
         yield made
     finally:
         made.stop()
-        await asyncio.wait_for(task, 10)
+        await asyncio.wait_for(task, 30)
 
 
-async def until(condition, timeout: float = 5.0) -> None:
+async def until(condition, timeout: float = 30.0) -> None:
     async with asyncio.timeout(timeout):
         while not condition():  # noqa: ASYNC110 - many things are waited for, not all have an event
             await asyncio.sleep(0.005)
@@ -88,7 +88,7 @@ async def test_rows_are_acknowledged_only_after_their_commit(tmp_path):
         await src.feed(arrival(rows([seq])))
     await src.end()
     made = gateway(tmp_path, catalog, {"mqtt": src})
-    await asyncio.wait_for(made.run(), 10)
+    await asyncio.wait_for(made.run(), 30)
     assert src.acked == 4
     assert all(stored >= acked for stored, acked in seen)
     assert seen[-1] == (3, 3)
@@ -102,7 +102,7 @@ async def test_redelivered_rows_are_acknowledged_and_not_stored_again(tmp_path):
         await src.feed(arrival(rows(range(5))))
     await src.end()
     made = gateway(tmp_path, catalog, {"mqtt": src})
-    await asyncio.wait_for(made.run(), 10)
+    await asyncio.wait_for(made.run(), 30)
     assert seqs(tmp_path) == list(range(5))
     assert src.acked == 3
     assert made.snapshot()["duplicated"] == 10
@@ -153,7 +153,7 @@ async def test_rows_that_do_not_fit_go_to_the_dead_letters_and_their_neighbours_
     await src.end()
     now = wall_ns()
     made = gateway(tmp_path, catalog, {"mqtt": src}, RunClock(now, now, 1.0))
-    await asyncio.wait_for(made.run(), 10)
+    await asyncio.wait_for(made.run(), 30)
     assert seqs(tmp_path) == [0, 1]
     assert made.snapshot()["dead_letters"]["counts"] == {"not-json": 1, "too-large": 1, "future": 1}
     assert made.snapshot()["rejected"] == 3
@@ -204,7 +204,7 @@ async def test_events_and_births_reach_the_buffer(tmp_path):
     event = Event("s/a/p1", "failure", "broke", 5, "alarm")
     await src.feed(arrival(births=[device(), device("p2")], notes=[event]))
     await src.end()
-    await asyncio.wait_for(gateway(tmp_path, catalog, {"mqtt": src}).run(), 10)
+    await asyncio.wait_for(gateway(tmp_path, catalog, {"mqtt": src}).run(), 30)
     reader = BufferReader(tmp_path / "buffer")
     assert reader.read(0)[0].content == [event]
     assert set(reader.catalog.devices) == {"s/a/p1", "s/a/p2"}
@@ -251,7 +251,7 @@ async def test_a_restart_knows_rows_holes_and_commands(tmp_path):
             await src.feed(item)
         await src.end()
         made = gateway(tmp_path, catalog, {"mqtt": src}, rules=[RULE])
-        await asyncio.wait_for(made.run(), 10)
+        await asyncio.wait_for(made.run(), 30)
         return made, src
 
     first = arrival(rows([0, 1, 4]), rows([5], temp=99), births=[device()], notes=[request])
@@ -339,5 +339,5 @@ async def test_an_acknowledgement_on_a_dead_connection_is_counted(tmp_path):
     await src.feed(arrival(rows([0])))
     await src.end()
     made = gateway(tmp_path, catalog, {"mqtt": src})
-    await asyncio.wait_for(made.run(), 10)
+    await asyncio.wait_for(made.run(), 30)
     assert made.metrics.counts["acks_lost"] == 1

@@ -7,7 +7,9 @@ from core.spec import ChannelSpec, CommandSpec, DeviceSpec, Identity, LayoutSpec
 @pytest.fixture
 def device() -> DeviceSpec:
     channels = (
-        ChannelSpec("pm25", "pm25", "ug/m3", 0.0, 500.0, accuracy=2.0, resolution=0.1, label=Name("초미세먼지", "PM2.5")),
+        ChannelSpec(
+            "pm25", "pm25", "ug/m3", 0.0, 500.0, accuracy=2.0, resolution=0.1, label=Name("초미세먼지", "PM2.5")
+        ),
         ChannelSpec("temp", "temperature", "Cel", -40.0, None),
         ChannelSpec("mode", "state", states={0: "off", 1: "on"}, group="status"),
     )

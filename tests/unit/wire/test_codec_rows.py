@@ -10,6 +10,7 @@ from core.quality import BAD, BAD_SENSOR, GOOD, UNCERTAIN_RANGE
 from wire.codec_rows import decode_rows, probe
 from wire.codec_rows_out import encode_batch, encode_rows
 
+FIELDS = ("stream", "sid", "seq", "t", "x", "q")
 T = 1_763_791_200_123_000_000
 
 
@@ -28,7 +29,8 @@ def rows(entry, n=1, step=1_000_000, sid=7, seq=0):
 
 def same(a, b):
     return a.layout == b.layout and all(
-        np.array_equal(getattr(a, f), getattr(b, f), equal_nan=f == "x") for f in ("stream", "sid", "seq", "t", "x", "q")
+        np.array_equal(getattr(a, f), getattr(b, f), equal_nan=f == "x")
+        for f in ("stream", "sid", "seq", "t", "x", "q")
     )
 
 
@@ -94,7 +96,13 @@ def test_without_a_sid_rows_are_known_by_their_time(entry):
 
 @pytest.mark.parametrize(
     "t",
-    ["1763791200123", '"1763791200123000000"', '"2025-11-22T06:00:00.123Z"', '"2025-11-22T15:00:00.123000000+09:00"', "1763791200123.0"],
+    [
+        "1763791200123",
+        '"1763791200123000000"',
+        '"2025-11-22T06:00:00.123Z"',
+        '"2025-11-22T15:00:00.123000000+09:00"',
+        "1763791200123.0",
+    ],
 )
 def test_times_in_every_form(entry, t):
     batch, _ = decode_rows(f'{{"t":{t},"v":{{"mode":1,"pm25":1,"temp":1}}}}'.encode(), entry)

@@ -27,7 +27,9 @@ def test_units_of_one_dimension(a, b):
     assert dimension(a) == dimension(b)
 
 
-@pytest.mark.parametrize("code", ["", "celsius", "°C", "m/s^2", "m//s", "rpm", "m/", "kmin", "(m", "m)", "{a", "x" * 65, "m.{}}"])
+@pytest.mark.parametrize(
+    "code", ["", "celsius", "°C", "m/s^2", "m//s", "rpm", "m/", "kmin", "(m", "m)", "{a", "x" * 65, "m.{}}"]
+)
 def test_what_is_not_ucum(code):
     assert dimension(code) is None
 

@@ -1,0 +1,54 @@
+"""Models of a run: trained from its history, kept in its folder, taken up again with the state the history left."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from analytics.config import AnalyticsConfig
+from analytics.model import TrainedModels
+from testbed.runfolder import RunFolder
+
+REFUSALS = "refusals.json"
+
+
+def train(folder: RunFolder, config: AnalyticsConfig, seed: int) -> TrainedModels:
+    """Train every group from the rendered history and save what came of it. Blocking."""
+    from analytics import registry
+    from analytics.train import train_from_history
+
+    models = train_from_history(folder.history, config, seed)
+    for name, model in models.models.items():
+        registry.save(model, folder.models / name)
+    (folder.models / REFUSALS).write_text(json.dumps(models.refusals, ensure_ascii=False), encoding="utf-8")
+    return models
+
+
+def take_up(folder: RunFolder, config: AnalyticsConfig) -> TrainedModels:
+    """Load the saved models and run the history through their filters, to go on from its end. Blocking."""
+    from analytics import registry
+    from analytics.history import FolderHistory
+    from analytics.replayed import replay
+
+    models = TrainedModels(refusals=_refusals(folder.models / REFUSALS))
+    history = FolderHistory(folder.history)
+    for group in config.groups:
+        place = folder.models / group.name
+        if (place / "card.json").exists():
+            model = registry.load(place)
+            models.models[group.name] = model
+            models.replayed[group.name] = replay(history, config, group, model.kinds, model.slots)
+    return models
+
+
+def _refusals(path: Path) -> list[str]:
+    return list(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else []
+
+
+def describe(models: TrainedModels, seconds: float) -> str:
+    """Return what people should hear about a training."""
+    parts = [
+        f"{m['name']} learnt from {m['failures']} failures in {m['trained_rows']:,} windows" for m in models.report()
+    ]
+    parts += [f"not trained: {why}" for why in models.refusals]
+    return f"{'; '.join(parts) or 'nothing to learn'} ({seconds:.1f} s)"

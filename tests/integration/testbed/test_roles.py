@@ -1,0 +1,162 @@
+"""The roles of docker-compose.yml as plain processes, with the commands and the environment of that file."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import socket
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+from urllib.request import urlopen
+
+import pytest
+import yaml
+
+from gateway.notes import KINDS
+from testbed.runfolder import RunFolder
+from tests.integration.testbed.compose import FakeInflux, Role, roles, until
+from wire.broker import Broker
+
+PAGE_HOST = "127.0.0.2" if sys.platform == "linux" else "127.0.0.1"
+DOMAIN: dict[str, Any] = {
+    "domain": "factory",
+    "site": "works",
+    "equipment": [
+        {"kind": "pump", "area": "hall", "count": 2, "protocols": ["opcua"]},
+        {"kind": "fan", "area": "roof", "count": 2, "protocols": ["mqtt"]},
+    ],
+}
+NOTES = set(KINDS)
+RULE = {
+    "name": "slow-down",
+    "when": {"channel": "speed", "op": ">", "value": 100, "kind": "fan"},
+    "then": {"command": "set_speed", "args": {"factor": 0.8}},
+}
+
+
+@pytest.fixture
+def scenario(tmp_path: Path) -> Path:
+    (tmp_path / "domain.yaml").write_text(yaml.safe_dump(DOMAIN))
+    (tmp_path / "deploy.yaml").write_text("gateway: {inflight: 32}\n")
+    content = {
+        "name": "roles",
+        "domains": ["domain.yaml"],
+        "deploy": "deploy.yaml",
+        "history": {"days": 0.1},
+        "gateway": {"rules": [RULE]},
+    }
+    path = tmp_path / "roles.yaml"
+    path.write_text(yaml.safe_dump(content))
+    return path
+
+
+@pytest.fixture
+def influx() -> Any:
+    with FakeInflux("drawn-secret") as server:
+        yield server
+
+
+@pytest.fixture
+async def started(
+    scenario: Path, tmp_path: Path, mosquitto: Broker, influx: FakeInflux
+) -> AsyncIterator[dict[str, Role]]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        opcua = probe.getsockname()[1]
+    values = {"SCENARIO": str(scenario), "INFLUX_TOKEN": "drawn-secret"}
+    hosts = {
+        "broker:1883": mosquitto.url.removeprefix("mqtt://"),
+        "simulator:4840": f"127.1:{opcua}",  # loopback by a name that is not known to be: certificates are needed
+        "influxdb:8086": influx.place,
+        "0.0.0.0": PAGE_HOST,
+        "/data": str(tmp_path / "run"),
+    }
+    found = roles(tmp_path, values, hosts)
+    try:
+        await asyncio.gather(*(role.start() for role in found.values()))
+        yield found
+    finally:
+        await asyncio.gather(*(role.kill() for role in found.values()))
+
+
+def status(run: RunFolder, role: str) -> dict[str, Any]:
+    try:
+        return dict(json.loads(run.status_file(role).read_text()))
+    except (OSError, json.JSONDecodeError):
+        return {}
+
+
+def page(platform: Role) -> str:
+    found = re.search(r"page and API at (\S+)", platform.output)
+    return found[1] if found else ""
+
+
+def get(url: str) -> bytes:
+    with urlopen(url, timeout=10) as answer:
+        return bytes(answer.read())
+
+
+async def test_the_containers_work_as_processes(started: dict[str, Role], influx: FakeInflux, tmp_path: Path) -> None:
+    run = RunFolder(tmp_path / "run")
+
+    def stored() -> dict[str, int]:
+        return dict(status(run, "platform").get("stored", {}))
+
+    # rows of every device reach the store over both protocols; a rule of the scenario survives its deploy file
+    await until("all devices are stored", lambda: len({p.rsplit("/", 1)[0] for p in stored()}) == 4, started)
+    await until("a rule commands", lambda: status(run, "platform").get("commands", {}).get("done", 0) > 0, started)
+    assert sum(n for name, n in influx.lines.items() if name not in NOTES) > 0, influx.lines
+    assert influx.refused == 0
+    assert "drawn-secret" not in "".join(p.read_text(errors="replace") for p in run.root.glob("*.json"))
+
+    # the page answers where the environment says, and the history is learnt from
+    await until("the page is up", lambda: page(started["platform"]) != "", started)
+    address = page(started["platform"])
+    assert address.startswith(f"http://{PAGE_HOST}:")
+    assert b"<html" in await asyncio.to_thread(get, address)
+    assert b"works/hall/pump-01" in await asyncio.to_thread(get, f"{address}api/v1/catalog")
+    await until("the models have had their turn", (run.history / "trained.json").exists, started)
+
+    # the simulator alone is restarted: the same run goes on
+    manifest, before = run.manifest(), sum(stored().values())
+    assert await started["simulator"].end() == 0
+    stopped_at = status(run, "simulator")["t"]
+    await started["simulator"].start()
+    await until("rows come again", lambda: sum(stored().values()) > before + 20, started)
+    assert run.manifest() == manifest
+    assert status(run, "simulator")["t"] > stopped_at
+
+    for name in ("platform", "gateway", "simulator"):
+        assert await started[name].end() == 0, started[name].output
+
+
+async def test_a_foreign_run_is_not_taken_over(scenario: Path, tmp_path: Path) -> None:
+    run = RunFolder(tmp_path / "run")
+    run.make()
+    run.manifest_file.write_text(
+        json.dumps(
+            {
+                "scenario": "other.yaml",
+                "name": {"ko": "x", "en": "x"},
+                "digest": "0",
+                "start": 1,
+                "anchor": 1,
+                "launched": 1,
+                "seed": 1,
+                "speed": 1,
+                "mqtt": "",
+                "opcua": "",
+            }
+        )
+    )
+    before = run.manifest_file.read_bytes()
+    role = Role("simulator", ["simulate", str(scenario), f"--data-dir={run.root}"], {}, tmp_path)
+    await role.start()
+    assert role.process is not None
+    assert await asyncio.wait_for(role.process.wait(), 60) == 2
+    assert "other.yaml" in role.output
+    assert len(role.output.splitlines()) == 1
+    assert run.manifest_file.read_bytes() == before

@@ -1,0 +1,69 @@
+"""The shipped factory: devices, failures to learn from, and few enough events to fast-forward."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from core.clock import NS
+from core.command import Event
+from core.config import load
+from simulator.domain import DomainConfig
+from simulator.world import World, WorldConfig
+from tests.sim_worlds import START
+
+FACTORY = Path(__file__).parents[3] / "configs" / "domains" / "factory.yaml"
+DAYS = 30
+
+
+@pytest.fixture(scope="module", params=[1, 2, 3])
+def after_history(request: pytest.FixtureRequest) -> World:
+    config = WorldConfig.model_validate({"domains": [load(FACTORY, DomainConfig)], "history": f"{DAYS}d"})
+    world = World(config, START, request.param)
+    world.fast_forward(0)
+    return world
+
+
+def test_it_has_the_machines(after_history: World) -> None:
+    kinds = Counter(d.kind for d in after_history.devices)
+    assert kinds == {
+        "filler": 1, "capper": 1, "labeller": 1, "case_packer": 1, "pump": 4, "fan": 2, "compressor": 2, "cnc": 3,
+    }  # fmt: skip
+    for device in after_history.devices:
+        assert device.protocols == (("mqtt",) if device.area == "guro-packaging" else ("opcua",))
+        assert device.position is not None
+        assert device.label is not None
+        assert device.label.ko != device.label.en
+
+
+def test_history_holds_enough_failures_to_learn_from(after_history: World) -> None:
+    kinds = {d.path: d.kind for d in after_history.devices}
+    told = [n for n in after_history.notes() if isinstance(n, Event) and n.name == "failure"]
+    failures = Counter(kinds[n.device] for n in told)
+    assert failures["pump"] + failures["fan"] + failures["compressor"] >= 30, failures
+    assert failures["pump"] >= 15, failures
+
+
+def test_events_stay_few(after_history: World) -> None:
+    scheduled = next(after_history.env._eid)
+    assert scheduled / DAYS < 2000
+
+
+def test_the_line_delivers_pallets(after_history: World) -> None:
+    pallets = after_history.assets["seoul/guro-packaging/case-packer-01"].outputs[0]
+    assert pallets.entered / DAYS == pytest.approx(150, rel=0.2)
+    assert after_history.now == 0
+
+
+def test_the_first_day_is_the_same_every_time() -> None:
+    config = WorldConfig.model_validate({"domains": [load(FACTORY, DomainConfig)], "history": "1d"})
+
+    def events() -> list[object]:
+        world = World(config, START, 1)
+        for step in range(-24, 1):
+            world.advance(step * 3600 * NS)
+        return list(world.notes())
+
+    assert events() == events()
