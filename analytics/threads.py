@@ -15,7 +15,7 @@ def limit_threads(count: int = 1) -> None:
     """Let scikit-learn use so many OpenMP threads in the calling thread; call after importing what is to be limited."""
     if getattr(_said, "count", 0) == count:
         return
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+    from threadpoolctl import threadpool_limits
 
     threadpool_limits(limits=count, user_api="openmp")
     _said.count = count
