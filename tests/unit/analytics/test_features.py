@@ -1,5 +1,7 @@
 """The filters and features: one recursion for history and live, and never a look ahead."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -29,7 +31,7 @@ def run(x, end, cuts=()):
 
 def slices(n, cuts):
     edges = [0, *cuts, n]
-    return [slice(a, b) for a, b in zip(edges, edges[1:], strict=False)]
+    return [slice(a, b) for a, b in pairwise(edges)]
 
 
 def equal(a, b):
