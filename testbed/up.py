@@ -129,7 +129,10 @@ class Up:
         choose_store(run, self.options.store)
         with self._signals():
             async with Broker(config, run.broker) as broker:
-                run.write_manifest(manifest_of(self.scenario, self.options, broker.url))
+                manifest = manifest_of(self.scenario, self.options, broker.url)
+                run.write_manifest(manifest)
+                self._say(f"broker {broker.url} ({broker.kind}), OPC UA {manifest.opcua}")
+                self._say(f"everything of this run is in {run.root}")
                 self._write_options(run)
                 supervisor = self._supervisor = Supervisor(run, self._roles(), self._told)
                 try:
@@ -154,6 +157,9 @@ class Up:
         self.scenario.check()
         return _broker(self.options.broker)
 
+    def _say(self, text: str) -> None:
+        self._told("testbed", {"is": "told", "text": text})
+
     def _roles(self) -> tuple[str, ...]:
         history = ("history",) if has_past(self.scenario) else ()
         return ("simulator", "gateway", "platform", *history)
@@ -168,13 +174,13 @@ class Up:
 
     async def _live(self, supervisor: Supervisor) -> float:
         """Wait for readiness, then for the end of the time, Ctrl-C, or a role that is through."""
+        began = mono_ns()
         enders = [asyncio.create_task(self._stop.wait()), asyncio.create_task(supervisor.finished.wait())]
         getting_ready = asyncio.create_task(supervisor.ready())
         try:
             await asyncio.wait({getting_ready, *enders}, return_when=asyncio.FIRST_COMPLETED)
             if getting_ready.done():
                 getting_ready.result()
-            began = mono_ns()
             await asyncio.wait(enders, timeout=self.options.seconds, return_when=asyncio.FIRST_COMPLETED)
             return (mono_ns() - began) / NS
         finally:
@@ -191,7 +197,7 @@ class Up:
                 self._supervisor.kill()
             os._exit(130)  # the broker and every child end when their standard input closes
         self._stop.set()
-        self._told("testbed", {"is": "told", "text": "stopping: carrying every row home (Ctrl-C again ends at once)"})
+        self._say("stopping: carrying every row home (Ctrl-C again ends at once)")
 
 
 class _Signals:
