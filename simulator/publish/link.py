@@ -48,6 +48,7 @@ class Link:
         self._work = asyncio.Event()
         self._room = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._closing = False
 
     @property
     def connected(self) -> bool:
@@ -111,6 +112,7 @@ class Link:
                 async with asyncio.timeout(timeout):
                     await self.flush()
         if self._task is not None:
+            self._closing = True
             self._task.cancel()
             with suppress(asyncio.CancelledError):
                 await self._task
@@ -129,9 +131,8 @@ class Link:
                     group.create_task(self._listen())
             except* WireError as errors:
                 self.error = str(errors.exceptions[0])
-            task = asyncio.current_task()
-            if task is not None and task.cancelling():
-                raise asyncio.CancelledError  # a group that fails while it is cancelled forgets the cancellation
+            if self._closing:
+                return  # a group that fails while it is cancelled forgets the cancellation
             self.reconnects += 1
             await asyncio.sleep(delay)
             delay = min(delay * 2, _BACKOFF_S[1])
