@@ -137,9 +137,10 @@ class Analyst:
         models = await asyncio.to_thread(take_up, self._folder, config)
         serving = Serving(models, config, self._catalog)
         self._handle(serving.open())
-        for batches, notes in self._waiting:
-            self._handle(serving.feed(batches, notes))
-        self._waiting.clear()
+        # all that came meanwhile in one go: policies decide on the present, not on every moment that is past
+        waiting, self._waiting = self._waiting, []
+        batches = [batch for some, _ in waiting for batch in some]
+        self._handle(serving.feed(batches, [note for _, some in waiting for note in some]))
         self._serving, self._models = serving, models.report()
 
     def _handle(self, served: Served) -> None:
