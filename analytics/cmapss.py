@@ -17,6 +17,7 @@ from pydantic import Field
 
 from analytics.prognosis.boosting import BoostingConfig
 from analytics.prognosis.remaining_life import RemainingLife
+from analytics.threads import limit_threads
 from core.config import Config
 from core.errors import ModelError
 
@@ -55,9 +56,9 @@ class CmapssConfig(Config):
     )
 
     def quick(self) -> CmapssConfig:
-        """Return the same model at about an eighth of the training time."""
-        trees = self.trees.model_copy(update={"members": 1, "folds": 2})
-        return self.model_copy(update={"every": 3, "trees": trees})
+        """Return the same model, smaller: about a tenth of the training time for some tenths of a cycle."""
+        small = {"members": 1, "folds": 2, "iterations": 120, "learning_rate": 0.07}
+        return self.model_copy(update={"every": 4, "trees": self.trees.model_copy(update=small)})
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -167,6 +168,7 @@ class CmapssModel:
 
     def predict(self, fleet: Engines) -> Remaining:
         """Return the remaining cycles of each engine at its last cycle."""
+        limit_threads()
         last = fleet.ends
         rul, lower, upper = self._life.predict(self.features(fleet)[last])
         return Remaining(fleet.unit[last], fleet.cycle[last], rul, lower, upper)

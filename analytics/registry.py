@@ -13,7 +13,6 @@ from analytics.filters import FilterConfig
 from analytics.kinds import DetectorConfig, PrognoserConfig
 from analytics.model import Fleet, GroupModel
 from analytics.slots import Slot
-from analytics.threads import limit_threads
 from core.errors import ModelError
 
 FORMAT = 1
@@ -95,7 +94,6 @@ def read_parts(path: Path) -> dict[str, Any]:
         if foreign:
             raise ModelError(f"{path} holds foreign types and is not loaded: {', '.join(foreign)[:200]}")
         parts = skops.io.load(path, trusted=list(_TRUSTED))
-        limit_threads()
     except FileNotFoundError as error:
         raise ModelError(f"{path} is missing") from error
     except (UntrustedTypesFoundException, zipfile.BadZipFile, KeyError, ValueError, TypeError) as error:

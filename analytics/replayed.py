@@ -167,6 +167,7 @@ def _chosen(t: NDArray[np.int64], life: Life, group: GroupConfig, measured: Floa
 
 
 def _samples(pieces: list[_Piece]) -> Samples:
+    pieces = [p for p in pieces if len(p.t)]
     if not pieces:
         raise ModelError("no asset of the group was seen working: nothing to learn from")
     labels = [time_to_failure(p.t, p.life) for p in pieces]

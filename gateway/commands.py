@@ -261,7 +261,8 @@ class CommandRouter:
         if link is None:
             return CommandResult(command.id, command.device, "failed", "no link to the device", self._now())
         try:
-            await asyncio.wait_for(link.send(command), self.config.send_timeout / NS)
+            async with asyncio.timeout(self.config.send_timeout / NS):
+                await link.send(command)
         except CommandRefused as error:
             return CommandResult(command.id, command.device, "refused", str(error), self._now())
         except (WireError, TimeoutError) as error:

@@ -208,7 +208,8 @@ class Drain:
             await asyncio.sleep(0.02)
             return
         try:
-            await asyncio.wait_for(self._hurry.wait(), max(left, 0.01))
+            async with asyncio.timeout(max(left, 0.01)):
+                await self._hurry.wait()
         except TimeoutError:
             return
 

@@ -2,31 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import simpy
 from numpy.typing import NDArray
 
 from core import seed
-from core.clock import NS, parse_duration
-from core.command import Command, CommandResult, Status
+from core.command import Command
 from core.errors import CommandFailed, CommandRefused
 from core.spec import CommandSpec, DeviceSpec
+from simulator import obey
 from simulator.body import Body
 from simulator.body import Steps as Steps
 from simulator.equipment.base import EquipmentConfig
 from simulator.faults import Effect, FaultKind, WearFault
 from simulator.host import Host
 from simulator.process.flow import Flow
-from simulator.state import Column, StateTable, Step
+from simulator.state import Column, StateTable
 from simulator.states import COMMON, DOWN, STATES, State
-from simulator.wear.component import Component, PathPool, columns_of
+from simulator.wear.component import Component, PathPool
 
 if TYPE_CHECKING:
     from simulator.view import View
 
-Work = Generator[simpy.Event, Any, str]
+Work = obey.Work
 
 
 class Asset(Body):
@@ -161,7 +160,8 @@ class Asset(Body):
         kind = self.faults[fault]
         if isinstance(kind, WearFault):
             component = self.components[kind.component]
-            component.factor = self._fault_rate(component, kind, args)
+            left_s = component.life.path.life_s - component.age_s
+            component.factor = kind.factor(args, left_s, self.stress(kind.component))
             self.adapt_wear()
             self.host.truth.began(self.spec.path, fault, kind.component, self.now, str(dict(args)))
             return
@@ -170,13 +170,6 @@ class Asset(Body):
         self.put(f"fault.{fault}", size)
         self.on_effect(fault, size)
         self.host.truth.began(self.spec.path, fault, "", self.now, str(dict(args)))
-
-    def _fault_rate(self, component: Component, kind: WearFault, args: Mapping[str, float | str]) -> float:
-        """Return the factor on the wear rate: as given, or such that the part fails after ``fails_in`` of working."""
-        if "fails_in" not in args:
-            return float(args.get("rate", kind.rate))
-        left = component.life.path.life_s - component.age_s
-        return left * NS / max(parse_duration(args["fails_in"]), 1) / (self.stress(component.name) or 1.0)
 
     def heal(self, fault: str) -> None:
         """End a physical fault; nothing happens if it ended already."""
@@ -198,38 +191,7 @@ class Asset(Body):
 
     def handle(self, command: Command) -> None:
         """Carry out a command and answer it."""
-        try:
-            outcome = self._handler(command)(command)
-        except CommandRefused as reason:
-            self._answer(command, "refused", str(reason))
-            return
-        if isinstance(outcome, str):
-            self._answer(command, "done", outcome)
-            return
-        self._answer(command, "accepted", f"{command.name} accepted")
-        self.env.process(self._finish(command, outcome))
-
-    def _handler(self, command: Command) -> Callable[[Command], str | Work]:
-        known = {c.name: c for c in self.commands}
-        spec = known.get(command.name)
-        if spec is None:
-            raise CommandRefused(f"unknown command {command.name}; known: {', '.join(known)}")
-        strange = command.args.keys() - spec.args.keys()
-        if strange:
-            raise CommandRefused(f"unknown argument {min(strange)}; known: {', '.join(spec.args) or 'none'}")
-        return self.handlers()[command.name]
-
-    def _finish(self, command: Command, work: Work) -> Steps:
-        try:
-            detail = yield from work
-        except CommandFailed as reason:
-            self._answer(command, "failed", str(reason))
-        else:
-            self._answer(command, "done", detail)
-
-    def _answer(self, command: Command, status: Status, detail: str) -> None:
-        t = self.host.start + self.now
-        self.host.emit(CommandResult(command.id, self.spec.path, status, detail, t))
+        obey.obey(self, command)
 
     def number(self, command: Command, name: str, low: float, high: float, default: float | None = None) -> float:
         """Return a numeric argument within limits; refuses anything else."""
@@ -290,15 +252,3 @@ class Asset(Body):
         names = ", ".join(c.name for c in components)
         self.tell("maintained", f"replaced: {names}" if names else "maintained")
         return f"maintained in {duration_s:.0f} s" + (f", replaced {names}" if names else "")
-
-
-def all_columns(asset: type[Asset], config: EquipmentConfig) -> dict[str, Column]:
-    """Return the columns of a family: common ones, the kind's, its wear's and its faults'."""
-    columns: dict[str, Column] = {"state": Step(float(State.IDLE)), "derate": Step(1.0)}
-    columns |= asset.columns
-    for component in config.wears():
-        columns |= columns_of(component)
-    for name, kind in asset.faults.items():
-        if isinstance(kind, Effect):
-            columns[f"fault.{name}"] = Step()
-    return columns

@@ -6,6 +6,7 @@ Sensor faults are generic and known here. Physical faults are declared by the eq
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated
 
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from pydantic import BeforeValidator, Field
 
 from core import seed
-from core.clock import parse_duration
+from core.clock import NS, parse_duration
 from core.config import Config
 from core.errors import ConfigError, TestbedError
 from core.spec import Name
@@ -73,6 +74,12 @@ class WearFault:
     component: str
     rate: float
     label: Name | None = None
+
+    def factor(self, args: Mapping[str, float | str], left_s: float, load: float) -> float:
+        """Return the factor on the wear rate of a component with ``left_s`` effective s to live at rate ``load``."""
+        if "fails_in" not in args:
+            return float(args.get("rate", self.rate))
+        return left_s * NS / max(parse_duration(args["fails_in"]), 1) / (load or 1.0)
 
 
 @dataclass(frozen=True, slots=True)

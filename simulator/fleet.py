@@ -11,18 +11,20 @@ from numpy.typing import NDArray
 from core import seed
 from core.batch import Batch
 from core.spec import DeviceSpec, LayoutSpec
-from simulator.asset import Asset, all_columns
+from simulator.asset import Asset
 from simulator.channels import Sensor, Stream
 from simulator.environment import Environment
 from simulator.equipment.base import EquipmentConfig
+from simulator.faults import Effect
 from simulator.grid import Block, Floats, Grid, Ints, cut, phase_of
 from simulator.sensors import Chain, params, wander
 from simulator.slow import SlowNoise
-from simulator.state import StateTable
+from simulator.state import Column, StateTable, Step
+from simulator.states import State
 from simulator.timetable import Timetable
 from simulator.truth import TruthLog
 from simulator.view import View, slow_noise
-from simulator.wear.component import PathPool
+from simulator.wear.component import PathPool, columns_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +79,7 @@ class Fleet:
         self.specs = specs
         self.weather = weather
         self.kind: type[Asset] = configs[0].asset()
-        self.table = StateTable(len(specs), all_columns(self.kind, configs[0]), epoch)
+        self.table = StateTable(len(specs), _columns(self.kind, configs[0]), epoch)
         self.pools = {name: PathPool() for name in configs[0].wears()}
         self.samplers: list[Sampler] = []
         self.latitude = np.array([s.position.lat if s.position else np.nan for s in specs])
@@ -289,3 +291,15 @@ def _sensor(config: EquipmentConfig, stream: Stream, name: str) -> Sensor:
     if change is None:
         return sensor
     return sensor.model_copy(update=change.model_dump(exclude_unset=True))
+
+
+def _columns(asset: type[Asset], config: EquipmentConfig) -> dict[str, Column]:
+    """Return the columns of a family: common ones, the kind's, its wear's and its faults'."""
+    columns: dict[str, Column] = {"state": Step(float(State.IDLE)), "derate": Step(1.0)}
+    columns |= asset.columns
+    for component in config.wears():
+        columns |= columns_of(component)
+    for name, kind in asset.faults.items():
+        if isinstance(kind, Effect):
+            columns[f"fault.{name}"] = Step()
+    return columns

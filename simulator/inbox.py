@@ -28,10 +28,13 @@ class Inbox:
     ----------
     on_arrival
         Told of every accepted command, in the caller's thread.
+    refusal
+        Why every command is refused (a world that repeats a command log takes no others); empty: it is not.
     """
 
-    def __init__(self, on_arrival: Callable[[Received], None] | None = None) -> None:
+    def __init__(self, on_arrival: Callable[[Received], None] | None = None, refusal: str = "") -> None:
         self.duplicates = 0
+        self._refusal = refusal
         self._on_arrival = on_arrival
         self._lock = threading.Lock()
         self._waiting: list[Received] = []
@@ -53,9 +56,11 @@ class Inbox:
         return True
 
     def take(self, now: int) -> tuple[list[Received], list[CommandResult]]:
-        """Return what waits and is valid at run time ``now`` (ns UTC), and the answers to what has expired."""
+        """Return what waits and is valid at run time ``now`` (ns UTC), and the answers to what is not taken."""
         with self._lock:
             waiting, self._waiting = self._waiting, []
+        if self._refusal:
+            return [], [CommandResult(r.command.id, r.command.device, "refused", self._refusal, now) for r in waiting]
         valid = [r for r in waiting if r.command.expires > now]
         expired = [r.command for r in waiting if r.command.expires <= now]
         return valid, [CommandResult(c.id, c.device, "expired", "came too late", now) for c in expired]

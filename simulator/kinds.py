@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from simulator.equipment.air_station import AirStationConfig
+from simulator.equipment.amr import AmrConfig
 from simulator.equipment.capper import CapperConfig
 from simulator.equipment.case_packer import CasePackerConfig
 from simulator.equipment.cnc import CncConfig
@@ -19,6 +20,7 @@ from simulator.equipment.filler import FillerConfig
 from simulator.equipment.labeller import LabellerConfig
 from simulator.equipment.meter import MeterConfig
 from simulator.equipment.noise_node import NoiseNodeConfig
+from simulator.equipment.parking import ParkingConfig
 from simulator.equipment.pump import PumpConfig
 from simulator.equipment.replay import ReplayConfig
 from simulator.equipment.streetlight import StreetlightConfig
@@ -43,12 +45,14 @@ Equipment = Annotated[
     | ConveyorConfig
     | DockConfig
     | VanConfig
+    | AmrConfig
     | AirStationConfig
     | CrossingConfig
     | WaterZoneConfig
     | NoiseNodeConfig
     | StreetlightConfig
-    | MeterConfig,
+    | MeterConfig
+    | ParkingConfig,
     Field(discriminator="kind"),
 ]
 

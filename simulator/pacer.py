@@ -211,7 +211,8 @@ class Pacer:
             await asyncio.sleep(0)
             return
         try:
-            await asyncio.wait_for(self._ending.wait(), left / NS)
+            async with asyncio.timeout(left / NS):  # wait_for may swallow a cancellation before Python 3.12
+                await self._ending.wait()
         except TimeoutError:
             return
 

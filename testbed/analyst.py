@@ -14,6 +14,7 @@ from core.batch import Batch
 from core.catalog import Catalog
 from core.clock import wall_ns
 from core.command import FINAL, Command, CommandResult, Event
+from core.errors import TestbedError
 from core.finding import Finding, Prognosis, WorkOrder
 from core.ports import Note
 from testbed.examination import Examination
@@ -103,7 +104,12 @@ class Analyst:
         reader = shelves.reader()
         if self._exam is None or reader is None:
             return
-        prognoses, self._evaluation = await self._exam.finish(reader, self._catalog)
+        try:
+            prognoses, self._evaluation = await self._exam.finish(reader, self._catalog)
+        except TestbedError as error:
+            self._evaluation = {"text": f"no examination: {error}"}
+            self._say(self._evaluation["text"])
+            return
         self.counts["Prognosis"] += len(prognoses)
         self._tell(prognoses)
         self._say(self._evaluation["text"])
@@ -131,9 +137,10 @@ class Analyst:
         models = await asyncio.to_thread(take_up, self._folder, config)
         serving = Serving(models, config, self._catalog)
         self._handle(serving.open())
-        for batches, notes in self._waiting:
-            self._handle(serving.feed(batches, notes))
-        self._waiting.clear()
+        # all that came meanwhile in one go: policies decide on the present, not on every moment that is past
+        waiting, self._waiting = self._waiting, []
+        batches = [batch for some, _ in waiting for batch in some]
+        self._handle(serving.feed(batches, [note for _, some in waiting for note in some]))
         self._serving, self._models = serving, models.report()
 
     def _handle(self, served: Served) -> None:

@@ -78,6 +78,10 @@ class Child:
             except (BrokenPipeError, ConnectionResetError):
                 return
 
+    def has_said(self, what: str) -> bool:
+        """Tell whether the process, since its last start, has said something."""
+        return what in self._said and self._said[what].is_set()
+
     async def said(self, what: str, seconds: float) -> bool:
         """Wait until the child has said something or ended; False when it did not in time."""
         event = self._said.setdefault(what, asyncio.Event())

@@ -20,6 +20,7 @@ app = typer.Typer(
 )
 app.add_typer(cli_tools.config, name="config")
 app.add_typer(cli_tools.guideline, name="guideline")
+app.add_typer(cli_tools.evaluate, name="evaluate")
 app.add_typer(cli_chamber.app, name="chamber")
 cli_roles.register(app)
 cli_tools.register(app)

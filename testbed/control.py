@@ -18,6 +18,8 @@ from typing import Any, Literal, Protocol
 from core.errors import TestbedError
 
 Order = Literal["drain", "stop"]
+#: a role whose parent is gone has so long to put its things away
+ORPHAN_S = 10.0
 
 
 class Control(Protocol):
@@ -73,6 +75,7 @@ class PipeControl:
             orders: list[dict[str, Any]] = [json.loads(line) for line in lines if line]
             if not data:
                 orders.append({"do": "stop"})
+                self._end_for_certain()
             try:
                 for order in orders:
                     loop.call_soon_threadsafe(self._orders.put_nowait, order)
@@ -80,6 +83,12 @@ class PipeControl:
                 return  # the loop has closed: the role is ending anyway
             if not data:
                 return
+
+    def _end_for_certain(self) -> None:
+        """Let no orphan stay: whatever the role waits for, nobody is there any more to hear of it."""
+        last = threading.Timer(ORPHAN_S, os._exit, (3,))
+        last.daemon = True
+        last.start()
 
 
 class SignalControl:

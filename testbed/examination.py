@@ -34,7 +34,7 @@ class CmapssExam(Config):
     kind: Literal["cmapss"] = "cmapss"
     train: Path
     truth: Path
-    layout: str = "cmapss"
+    layout: str = "cmapss.rows"
     cycle: Duration = NS
     quick: bool = False
 
@@ -94,8 +94,9 @@ class Examination:
 
     def _rows(self, reader: HistoryReader, catalog: Catalog) -> tuple[pa.Table, dict[int, str]]:
         """Return the stored rows with their unit numbers, and the device of each unit."""
-        table = reader.rows(self.config.layout, 0, FOREVER)
-        if not table.num_rows:
+        known = self.config.layout in catalog.layouts
+        table = reader.rows(self.config.layout, 0, FOREVER) if known else None
+        if table is None or not table.num_rows:
             raise TestbedError(f"nothing of layout {self.config.layout!r} is in the store: nothing to examine")
         unit_of = {entry.index: _number(entry.device) for entry in catalog.streams}
         devices = {_number(entry.device): entry.device for entry in catalog.streams}

@@ -17,7 +17,10 @@ RESTARTABLE = ("gateway", "platform")
 #: roles that end by themselves when their work is done
 FINITE = ("history",)
 MAX_RESTARTS = 20
+#: longest wait for the gateway before the platform is started
 STAGGER_S = 3.0
+#: times in a row that a role may end before it was ever ready
+MAX_STILLBORN = 3
 #: s; the platform may still be training what an examination needs
 DRAIN_S = {"simulator": 30.0, "gateway": 30.0, "platform": 300.0}
 
@@ -110,12 +113,14 @@ class Supervisor:
         await asyncio.gather(*self._watchers, return_exceptions=True)
 
     async def _watch(self, child: Child) -> None:
+        stillborn = 0
         while True:
             code = await child.ended()
             if self._ending or (child.role in FINITE and code == 0):
                 return
             refused = code == 2  # the role said why in its own words; starting it again would not help
-            if refused or child.role not in RESTARTABLE or self.restarts >= MAX_RESTARTS:
+            stillborn = 0 if child.has_said("ready") else stillborn + 1
+            if refused or stillborn >= MAX_STILLBORN or child.role not in RESTARTABLE or self.restarts >= MAX_RESTARTS:
                 self.failed = (
                     self.failed or f"{child.role} ended with code {code}; see {self._run.logs}/{child.role}.log"
                 )

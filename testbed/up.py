@@ -120,7 +120,10 @@ class Up:
         run = self.run_folder = new_run(self.options.data_dir, self.scenario.key)
         choose_store(run, self.options.store)
         async with Broker(_broker(self.options.broker), run.broker) as broker:
-            run.write_manifest(manifest_of(self.scenario, self.options, broker.url))
+            manifest = manifest_of(self.scenario, self.options, broker.url)
+            run.write_manifest(manifest)
+            self._say(f"broker {broker.url} ({broker.kind}), OPC UA {manifest.opcua}")
+            self._say(f"everything of this run is in {run.root}")
             self._write_options(run)
             supervisor = self._supervisor = Supervisor(run, self._roles(), self._told)
             with self._signals():
@@ -136,6 +139,9 @@ class Up:
         run.report.write_text(json.dumps(result, indent=1, ensure_ascii=False), encoding="utf-8")
         return result
 
+    def _say(self, text: str) -> None:
+        self._told("testbed", {"is": "told", "text": text})
+
     def _roles(self) -> tuple[str, ...]:
         history = ("history",) if has_past(self.scenario) else ()
         return ("simulator", "gateway", "platform", *history)
@@ -150,13 +156,13 @@ class Up:
 
     async def _live(self, supervisor: Supervisor) -> float:
         """Wait for readiness, then for the end of the time, Ctrl-C, or a role that is through."""
+        began = mono_ns()
         enders = [asyncio.create_task(self._stop.wait()), asyncio.create_task(supervisor.finished.wait())]
         getting_ready = asyncio.create_task(supervisor.ready())
         try:
             await asyncio.wait({getting_ready, *enders}, return_when=asyncio.FIRST_COMPLETED)
             if getting_ready.done():
                 getting_ready.result()
-            began = mono_ns()
             await asyncio.wait(enders, timeout=self.options.seconds, return_when=asyncio.FIRST_COMPLETED)
             return (mono_ns() - began) / NS
         finally:
@@ -173,7 +179,7 @@ class Up:
                 self._supervisor.kill()
             os._exit(130)  # the broker and every child end when their standard input closes
         self._stop.set()
-        self._told("testbed", {"is": "told", "text": "stopping: carrying every row home (Ctrl-C again ends at once)"})
+        self._say("stopping: carrying every row home (Ctrl-C again ends at once)")
 
 
 class _Signals:

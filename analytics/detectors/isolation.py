@@ -43,6 +43,8 @@ class Isolation:
 
     def score(self, x: Floats) -> Floats:
         """Return float64[n], high where abnormal, NaN for rows without any value."""
+        if not len(x):
+            return np.zeros(0)
         return blank(x, np.asarray(-self._forest.score_samples(filled(x)), dtype=np.float64))
 
     def parts(self) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from pydantic import Field
 from analytics.prognosis.boosting import BoostingConfig, Floats
 from analytics.prognosis.failure import FailureModel
 from analytics.prognosis.remaining_life import RemainingLife
+from analytics.threads import limit_threads
 from core.clock import NS
 from core.config import Config, Duration
 from core.ports import Outlook
@@ -74,6 +75,7 @@ class Boosted:
 
     def predict(self, x: Floats) -> Outlook:
         """Return the outlook of n assets."""
+        limit_threads()
         rul, lower, upper = self._life.predict(x)
         return Outlook(self._failure.predict(x), rul, lower, upper)
 

@@ -38,7 +38,7 @@ LAMP = Stream(
     "lamp",
     (
         enumerated("state", STATES, ko="상태", en="State"),
-        measured("arc_level", "level", "1", 0, 254, Sensor(resolution=1), ko="DALI 레벨", en="DALI arc level"),
+        measured("arc_level", "arc_level", "1", 0, 254, Sensor(resolution=1), ko="DALI 레벨", en="DALI arc level"),
         measured("light", "ratio", "%", 0, 100, Sensor(noise=0.2, resolution=0.1), ko="광출력", en="Light output"),
         measured("power", "power", "W", 0, 400, Sensor(gain=0.01, noise=0.2, resolution=0.1),
                  ko="전력", en="Power"),

@@ -165,8 +165,12 @@ class WaterZone(Asset):
         return self._turn(1.0)
 
     def _turn(self, target: float) -> Work:
+        """Begin to turn the valve at once; the work is to wait for its end."""
         self.put("valve", 1.0)
         self.relax("open", target)
+        return self._stroke(target)
+
+    def _stroke(self, target: float) -> Work:
         yield self.seconds(_STROKE_S)
         self.put("valve", 0.0 if target else 2.0)
         self.tell("isolated" if not target else "restored", f"valve {'open' if target else 'closed'}")

@@ -129,6 +129,9 @@ class Link:
                     group.create_task(self._listen())
             except* WireError as errors:
                 self.error = str(errors.exceptions[0])
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise asyncio.CancelledError  # a group that fails while it is cancelled forgets the cancellation
             self.reconnects += 1
             await asyncio.sleep(delay)
             delay = min(delay * 2, _BACKOFF_S[1])

@@ -72,7 +72,8 @@ async def run(folder: RunFolder, control: Control, resume: bool = False) -> None
     if resume:
         catch_up(world, folder, manifest)
     metrics = Metrics()
-    inbox = Inbox()
+    replays = bool(_options(folder).get("replay_commands"))
+    inbox = Inbox(refusal="this run repeats the commands of a log" if replays else "")
     async with AsyncExitStack() as stack:
         publishers = await _publishers(stack, world, manifest, folder, inbox)
         pacer = _pacer(world, publishers, scenario, manifest, folder, inbox, metrics)

@@ -136,7 +136,8 @@ class OpcuaClient:
             raise NotConnected(self._why)
         wait = silence if timeout_s is None else min(timeout_s, silence)
         try:
-            heard = await asyncio.wait_for(self._heard.get(), wait)
+            async with asyncio.timeout(wait):  # wait_for may swallow a cancellation before Python 3.12
+                heard = await self._heard.get()
         except TimeoutError:
             if timeout_s is not None and timeout_s < silence:
                 return None

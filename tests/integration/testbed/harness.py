@@ -154,9 +154,9 @@ class Running:
         os.kill(old, signal.SIGKILL)
         return self.wait(f"{role} is started again", lambda: (new := self.pids()[role]) != old and new)
 
-    def interrupt(self) -> None:
-        """Press Ctrl-C."""
-        self.process.send_signal(signal.SIGINT)
+    def interrupt(self, number: signal.Signals = signal.SIGINT) -> None:
+        """Press Ctrl-C, or send another signal."""
+        self.process.send_signal(number)
 
     def ended(self, seconds: float = DEADLINE_S) -> int:
         """Wait for the end; returns the exit code."""

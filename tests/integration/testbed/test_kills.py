@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ def test_killed_gateway_and_platform_lose_and_double_nothing(tmp_path: Path, bro
             before = up.stored()
             up.kill(role)
             up.wait(f"rows are stored after the end of the {role}", lambda at=before: up.stored() > at + 30)
-        up.interrupt()
+        up.interrupt(signal.SIGINT if broker == "mosquitto" else signal.SIGTERM)
         report = up.finish()
         commands = _lines(up.folder.commands)
         assert up.survivors(5) == []

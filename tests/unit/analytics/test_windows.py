@@ -49,15 +49,10 @@ def naive(rows: Batch, stat, j):
     return np.array(list(out.values()))
 
 
-@given(
-    st.lists(
-        st.tuples(
-            st.integers(0, 3), st.integers(0, 400), st.floats(-1e3, 1e3), st.sampled_from([GOOD, BAD, UNCERTAIN])
-        ),
-        min_size=1,
-        max_size=60,
-    )
-)
+ROWS = st.tuples(st.integers(0, 3), st.integers(0, 400), st.floats(-1e3, 1e3), st.sampled_from([GOOD, BAD, UNCERTAIN]))
+
+
+@given(st.lists(ROWS, min_size=1, max_size=60))
 @settings(deadline=None, max_examples=60)
 def test_statistics_equal_a_plain_loop(rows):
     streams, t, x, q = zip(*rows, strict=True)

@@ -1,0 +1,195 @@
+"""Every detector, prognoser and policy keeps the contract of core.ports."""
+
+from typing import get_args
+
+import numpy as np
+import pytest
+
+from analytics.kinds import DetectorConfig, PolicyConfig
+from analytics.prognosis.boosted import BoostedConfig
+from analytics.registry import read_parts
+from core.clock import NS
+from core.errors import ModelError
+from core.finding import Finding, Prognosis
+from tests.conformance.analytics_world import INFOS, features, lives
+
+DETECTORS = get_args(get_args(DetectorConfig)[0])
+PROGNOSERS = (BoostedConfig(horizon="10h"),)
+POLICIES = get_args(get_args(PolicyConfig)[0])
+
+
+@pytest.fixture(params=DETECTORS, ids=lambda c: c.model_fields["kind"].default)
+def detector_config(request):
+    return request.param()
+
+
+def fitted(config, seed=3):
+    columns = config.columns(INFOS)
+    return config.build(seed).fit(features(600, 0.0, seed=1)[:, columns]), columns
+
+
+def test_detector_scores_are_high_where_abnormal(detector_config):
+    detector, columns = fitted(detector_config)
+    healthy = detector.score(features(400, 0.0, seed=2)[:, columns])
+    worn = detector.score(features(400, 0.95, seed=2)[:, columns])
+    assert healthy.shape == worn.shape == (400,)
+    assert np.mean(healthy > detector.threshold) < 0.02
+    assert np.mean(worn > detector.threshold) > 0.9
+
+
+def test_detector_repeats_itself_with_the_same_seed(detector_config):
+    a, columns = fitted(detector_config)
+    b, _ = fitted(detector_config)
+    x = features(50, 0.5, seed=5)[:, columns]
+    np.testing.assert_array_equal(a.score(x), b.score(x))
+    assert a.threshold == b.threshold
+
+
+def test_detector_scores_a_row_alike_alone_and_in_company(detector_config):
+    detector, columns = fitted(detector_config)
+    x = features(40, 0.4, seed=6)[:, columns]
+    alone = np.concatenate([detector.score(x[i : i + 1]) for i in range(len(x))])
+    np.testing.assert_allclose(alone, detector.score(x), rtol=1e-12)
+
+
+def test_detector_takes_missing_values_and_says_nothing_of_empty_rows(detector_config):
+    detector, columns = fitted(detector_config)
+    x = features(10, 0.9, seed=7)[:, columns]
+    x[0] = np.nan
+    if x.shape[1] > 1:
+        x[1, 0] = np.nan
+    score = detector.score(x)
+    assert np.isnan(score[0])
+    assert np.isfinite(score[1:]).all()
+    assert detector.score(x[:0]).shape == (0,)
+
+
+def test_detector_takes_a_constant_channel(detector_config):
+    columns = detector_config.columns(INFOS)
+    x = features(200, 0.0)[:, columns]
+    x[:, 0] = 1.0
+    detector = detector_config.build(0).fit(x)
+    assert np.isfinite(detector.score(x)).all()
+
+
+def test_detector_survives_saving(detector_config, tmp_path):
+    import skops.io
+
+    detector, columns = fitted(detector_config)
+    skops.io.dump(detector.parts(), tmp_path / "d.skops")
+    again = detector_config.build(99).restore(read_parts(tmp_path / "d.skops"))
+    x = features(30, 0.5, seed=8)[:, columns]
+    np.testing.assert_array_equal(again.score(x), detector.score(x))
+    assert again.threshold == detector.threshold
+
+
+@pytest.fixture(scope="module", params=PROGNOSERS, ids=lambda c: c.kind)
+def prognoser(request):
+    x, y, group = lives()
+    return request.param.build(5).fit(x, y, group)
+
+
+def test_prognosis_has_the_right_shape_and_sign(prognoser):
+    wear = np.linspace(0.0, 1.0, 50)
+    outlook = prognoser.predict(features(50, wear, seed=77))
+    for column in (outlook.p_failure, outlook.rul_s, outlook.lower_s, outlook.upper_s):
+        assert column.shape == (50,)
+        assert np.isfinite(column).all()
+    assert ((outlook.p_failure >= 0) & (outlook.p_failure <= 1)).all()
+    assert (outlook.lower_s <= outlook.rul_s).all()
+    assert (outlook.rul_s <= outlook.upper_s).all()
+    assert outlook.p_failure[-5:].mean() > 0.8
+    assert outlook.p_failure[:20].mean() < 0.1
+    assert outlook.rul_s[:10].mean() > outlook.rul_s[-10:].mean() + 5 * 3600
+
+
+def test_prognosis_interval_covers_new_lives(prognoser):
+    x, y, _ = lives(groups=12, seed=4)
+    outlook = prognoser.predict(x)
+    target = np.minimum(y, prognoser.config.cap_s)
+    inside = np.mean((target >= outlook.lower_s) & (target <= outlook.upper_s))
+    assert 0.82 <= inside <= 0.98
+    assert prognoser.metrics["rul_mae"] < 0.5 * prognoser.metrics["rul_mae_of_mean"]
+
+
+def test_prognosis_is_calibrated(prognoser):
+    x, y, _ = lives(groups=12, seed=9)
+    p = prognoser.predict(x).p_failure
+    assert p.mean() == pytest.approx(np.mean(y <= prognoser.horizon_s), abs=0.03)
+    assert prognoser.metrics["roc_auc"] > 0.95
+
+
+def test_prognosis_of_a_row_does_not_depend_on_the_others(prognoser):
+    x = features(20, 0.6, seed=3)
+    alone = np.concatenate([prognoser.predict(x[i : i + 1]).rul_s for i in range(20)])
+    np.testing.assert_array_equal(alone, prognoser.predict(x).rul_s)
+
+
+def test_prognosis_repeats_itself_with_the_same_seed():
+    x, y, group = lives(groups=6, windows=60)
+    config = PROGNOSERS[0]
+    a, b = (config.build(11).fit(x, y, group).predict(x[:40]) for _ in range(2))
+    np.testing.assert_array_equal(a.rul_s, b.rul_s)
+    np.testing.assert_array_equal(a.p_failure, b.p_failure)
+
+
+def test_prognoser_survives_saving(prognoser, tmp_path):
+    import skops.io
+
+    skops.io.dump(prognoser.parts(), tmp_path / "p.skops")
+    again = prognoser.config.build(99).restore(read_parts(tmp_path / "p.skops"))
+    x = features(30, 0.7, seed=8)
+    np.testing.assert_array_equal(again.predict(x).upper_s, prognoser.predict(x).upper_s)
+    np.testing.assert_array_equal(again.predict(x).p_failure, prognoser.predict(x).p_failure)
+
+
+def test_prognoser_refuses_rows_that_are_all_alike():
+    x, y, group = lives(groups=3, windows=40)
+    with pytest.raises(ModelError, match="all rows are alike"):
+        PROGNOSERS[0].build(0).fit(x, np.full(len(y), np.inf), group)
+
+
+def prognosis(device, p, t):
+    return Prognosis(device, "m", t, p, 86400.0, 3600.0, 1800.0, 7200.0)
+
+
+def alarm(device, t):
+    return Finding(f"f{device}", device, "drift", t, 9.0, 3.0, "alarm", "worn")
+
+
+@pytest.fixture(params=POLICIES, ids=lambda c: c.model_fields["kind"].default)
+def policy(request):
+    return request.param().build()
+
+
+def ask(policy, now, devices, **extra):
+    state = {d: {"age_s": 90 * 86400.0, "down": 0.0, **extra} for d in devices}
+    return list(
+        policy.decide(now, {d: prognosis(d, 0.95, now) for d in devices}, {d: alarm(d, now) for d in devices}, state)
+    )
+
+
+def asked(policy, devices=("a", "b", "c", "d"), **extra):
+    """Ask ten times, a minute apart."""
+    return [(k, o) for k in range(10) for o in ask(policy, (k + 1) * 60 * NS, devices, **extra)]
+
+
+def test_policy_orders_come_in_pairs_and_repeat_themselves(policy):
+    from core.command import Command
+
+    orders = [o for _, o in asked(policy)]
+    commands = [o for o in orders if isinstance(o, Command)]
+    works = [o for o in orders if not isinstance(o, Command)]
+    assert [w.command for w in works] == [c.id for c in commands]
+    assert all(c.issuer == f"policy:{policy.name}" and c.name == "maintain" and c.expires > c.t for c in commands)
+    assert len({c.id for c in commands}) == len(commands)
+
+
+def test_policy_leaves_devices_that_are_down_alone(policy):
+    assert asked(policy, down=1.0) == []
+
+
+def test_policy_keeps_to_its_crews_and_asks_no_device_twice(policy):
+    devices = [o.device for _, o in asked(policy)][::2]
+    assert len(devices) <= 2
+    assert len(set(devices)) == len(devices)
