@@ -17,6 +17,8 @@ RESTARTABLE = ("gateway", "platform")
 #: roles that end by themselves when their work is done
 FINITE = ("history",)
 MAX_RESTARTS = 20
+#: longest wait for the gateway before the platform is started
+STAGGER_S = 3.0
 #: times in a row that a role may end before it was ever ready
 MAX_STILLBORN = 3
 #: s; the platform may still be training what an examination needs
@@ -51,7 +53,11 @@ class Supervisor:
 
     async def start(self) -> None:
         """Start every child and watch it."""
-        await asyncio.gather(*(child.start() for child in self.children.values()))
+        for child in self.children.values():
+            if child.role == "platform" and "gateway" in self.children:
+                # one import after the other: the world, which takes longest, then has a processor for itself
+                await self.children["gateway"].said("ready", STAGGER_S)
+            await child.start()
         self._watchers = [asyncio.create_task(self._watch(c), name=f"watch {c.role}") for c in self.children.values()]
         self._write_pids()
 
