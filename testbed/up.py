@@ -136,10 +136,7 @@ class Up:
                 self._say(f"everything of this run is in {run.root}")
                 self._write_options(run)
                 supervisor = self._supervisor = Supervisor(run, self._roles(), self._told)
-<<<<<<< HEAD
                 keeping = asyncio.create_task(self._keep(broker, supervisor), name="keep the broker")
-=======
->>>>>>> refs/heads/main
                 try:
                     await supervisor.start()
                     wall_s = await self._live(supervisor)
@@ -154,7 +151,6 @@ class Up:
         run.report.write_text(json.dumps(result, indent=1, ensure_ascii=False), encoding="utf-8")
         return result
 
-<<<<<<< HEAD
     async def _keep(self, broker: Broker, supervisor: Supervisor) -> None:
         """Bring the broker back when it dies: devices and gateway then repair between them what it forgot."""
         try:
@@ -165,10 +161,9 @@ class Up:
                 supervisor.restarted("broker", "the broker ended, started again")
         except WireError as error:
             supervisor.give_up(f"broker: {error}")
-=======
+
     def _say(self, text: str) -> None:
         self._told("testbed", {"is": "told", "text": text})
->>>>>>> refs/heads/main
 
     def _checked(self) -> BrokerConfig:
         """Find out what is wrong before anything starts; raises TestbedError."""
@@ -179,12 +174,6 @@ class Up:
             read_log(log)
         self.scenario.check()
         return _broker(self.options.broker)
-<<<<<<< HEAD
-
-    def _say(self, text: str) -> None:
-        self._told("testbed", {"is": "told", "text": text})
-=======
->>>>>>> refs/heads/main
 
     def _roles(self) -> tuple[str, ...]:
         history = ("history",) if has_past(self.scenario) else ()
