@@ -58,7 +58,7 @@ class Supervisor:
                 # one import after the other: the world, which takes longest, then has a processor for itself
                 await self.children["gateway"].said("ready", STAGGER_S)
             await child.start()
-        self._watchers = [asyncio.create_task(self._watch(c), name=f"watch {c.role}") for c in self.children.values()]
+            self._watchers.append(asyncio.create_task(self._watch(child), name=f"watch {child.role}"))
         self._write_pids()
 
     async def ready(self, seconds: float = 120.0) -> None:
@@ -99,12 +99,7 @@ class Supervisor:
         self.restarts += 1
         self._told(role, {"is": "restarted", "text": text})
         if self.restarts > MAX_RESTARTS:
-            self.give_up(f"{role} was started again too often; see {self._run.logs}")
-
-    def give_up(self, why: str) -> None:
-        """End the run with its first reason."""
-        self.failed = self.failed or why
-        self.finished.set()
+            self.fail(f"{role} was started again too often; see {self._run.logs}")
 
     async def _drained(self, child: Child, emitted: object) -> bool:
         """Order a role to drain and wait; again, where it was killed meanwhile and is started anew."""
@@ -118,6 +113,11 @@ class Supervisor:
                 return False
             await asyncio.sleep(0.05)
         return False
+
+    def fail(self, text: str) -> None:
+        """End the run for a reason; the first one counts."""
+        self.failed = self.failed or text
+        self.finished.set()
 
     async def _end_watchers(self) -> None:
         for task in self._watchers:
@@ -133,7 +133,7 @@ class Supervisor:
             refused = code == 2  # the role said why in its own words; starting it again would not help
             stillborn = 0 if child.has_said("ready") else stillborn + 1
             if refused or stillborn >= MAX_STILLBORN or child.role not in RESTARTABLE or self.restarts >= MAX_RESTARTS:
-                self.give_up(f"{child.role} ended with code {code}; see {self._run.logs}/{child.role}.log")
+                self.fail(f"{child.role} ended with code {code}; see {self._run.logs}/{child.role}.log")
                 return
             young = mono_ns() - child.started_ns < 5 * NS
             await asyncio.sleep(1.0 if young else 0.1)

@@ -17,9 +17,10 @@ from typing import Any
 import psutil
 
 from core.clock import NS, mono_ns, wall_ns
-from core.errors import TestbedError, WireError
+from core.errors import TestbedError
 from simulator.commandlog import read_log
 from testbed import report
+from testbed.brokerkeeper import BrokerKeeper
 from testbed.past import has_past
 from testbed.runfolder import Manifest, RunFolder, new_run
 from testbed.scenario import Scenario
@@ -29,7 +30,6 @@ from wire.broker import Broker
 from wire.broker_config import BrokerConfig
 from wire.session import MqttConfig, endpoint
 
-BROKER_PAUSE_S = 0.2
 BROKERS = ("auto", "mosquitto", "rumqttd")
 Told = Callable[[str, dict[str, object]], None]
 
@@ -136,31 +136,18 @@ class Up:
                 self._say(f"everything of this run is in {run.root}")
                 self._write_options(run)
                 supervisor = self._supervisor = Supervisor(run, self._roles(), self._told)
-                keeping = asyncio.create_task(self._keep(broker, supervisor), name="keep the broker")
-                try:
-                    await supervisor.start()
-                    wall_s = await self._live(supervisor)
-                    await supervisor.drain()
-                finally:
-                    await supervisor.stop()
-                    keeping.cancel()
-                    await asyncio.gather(keeping, return_exceptions=True)
+                async with BrokerKeeper(broker, self._say, supervisor.fail) as keeper:
+                    try:
+                        await supervisor.start()
+                        wall_s = await self._live(supervisor)
+                        await supervisor.drain()
+                    finally:
+                        await supervisor.stop()
         if supervisor.failed:
             raise TestbedError(supervisor.failed)
-        result = report.build(run.manifest(), supervisor.statuses, wall_s, supervisor.restarts)
+        result = report.build(run.manifest(), supervisor.statuses, wall_s, supervisor.restarts + keeper.restarts)
         run.report.write_text(json.dumps(result, indent=1, ensure_ascii=False), encoding="utf-8")
         return result
-
-    async def _keep(self, broker: Broker, supervisor: Supervisor) -> None:
-        """Bring the broker back when it dies: devices and gateway then repair between them what it forgot."""
-        try:
-            while True:
-                await broker.ended()
-                await asyncio.sleep(BROKER_PAUSE_S)
-                await broker.start()
-                supervisor.restarted("broker", "the broker ended, started again")
-        except WireError as error:
-            supervisor.give_up(f"broker: {error}")
 
     def _say(self, text: str) -> None:
         self._told("testbed", {"is": "told", "text": text})
