@@ -20,6 +20,7 @@ from core.clock import NS, mono_ns, wall_ns
 from core.errors import TestbedError
 from simulator.commandlog import read_log
 from testbed import report
+from testbed.brokerkeeper import BrokerKeeper
 from testbed.past import has_past
 from testbed.runfolder import Manifest, RunFolder, new_run
 from testbed.scenario import Scenario
@@ -135,15 +136,19 @@ class Up:
                 self._say(f"everything of this run is in {run.root}")
                 self._write_options(run)
                 supervisor = self._supervisor = Supervisor(run, self._roles(), self._told)
+                keeper = BrokerKeeper(broker, self._say, supervisor.fail)
+                keeping = asyncio.create_task(keeper.run(), name="keep the broker")
                 try:
                     await supervisor.start()
                     wall_s = await self._live(supervisor)
                     await supervisor.drain()
                 finally:
+                    keeping.cancel()
+                    await asyncio.gather(keeping, return_exceptions=True)
                     await supervisor.stop()
         if supervisor.failed:
             raise TestbedError(supervisor.failed)
-        result = report.build(run.manifest(), supervisor.statuses, wall_s, supervisor.restarts)
+        result = report.build(run.manifest(), supervisor.statuses, wall_s, supervisor.restarts + keeper.restarts)
         run.report.write_text(json.dumps(result, indent=1, ensure_ascii=False), encoding="utf-8")
         return result
 
