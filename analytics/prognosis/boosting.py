@@ -67,6 +67,12 @@ def deal(group: NDArray[np.int64], folds: int, seed: int) -> list[tuple[NDArray[
     return [(~held, held) for k in range(folds) if bool((held := np.isin(group, names[k::folds])).any())]
 
 
+def learnable(x: Floats) -> Floats:
+    """Return features with 0 in columns that have no value at all: trees cannot be binned without one."""
+    empty = ~np.isfinite(x).any(axis=0)
+    return np.where(empty, 0.0, x) if bool(empty.any()) else x
+
+
 def _common(config: BoostingConfig, seed: int) -> dict[str, Any]:
     return {
         "max_iter": config.iterations,

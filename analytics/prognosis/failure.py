@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from analytics.prognosis.boosting import BoostingConfig, Floats, classifier, deal
+from analytics.prognosis.boosting import BoostingConfig, Floats, classifier, deal, learnable
 from core.errors import ModelError
 
 _EDGE = 1e-4
@@ -35,9 +35,9 @@ class FailureModel:
         held = np.full(len(x), np.nan)
         for learn, judge in deal(group, self._config.folds, self._seed):
             if bool(fails[learn].any()) and not bool(fails[learn].all()):
-                model = classifier(self._config, self._seed).fit(x[learn], fails[learn], weight[learn])
+                model = classifier(self._config, self._seed).fit(learnable(x[learn]), fails[learn], weight[learn])
                 held[judge] = model.decision_function(x[judge])
-        self._model = classifier(self._config, self._seed).fit(x, fails, weight)
+        self._model = classifier(self._config, self._seed).fit(learnable(x), fails, weight)
         self._calibrate(held, fails, weight)
         return self
 

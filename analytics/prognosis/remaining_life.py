@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from analytics.prognosis.boosting import BoostingConfig, Floats, deal, regressor
+from analytics.prognosis.boosting import BoostingConfig, Floats, deal, learnable, regressor
 
 
 class RemainingLife:
@@ -72,6 +72,7 @@ class RemainingLife:
         return self
 
     def _models(self, x: Floats, y: Floats, weight: Floats, members: int) -> tuple[list[Any], Any, Any]:
+        x = learnable(x)
         tail = (1.0 - self.confidence) / 2
         even = None if bool((weight == weight[0]).all()) else weight  # scikit-learn is far quicker without weights
         seeds = [self._seed + 1000 * k for k in range(members)]

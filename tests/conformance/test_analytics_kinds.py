@@ -126,7 +126,7 @@ def test_prognosis_of_a_row_does_not_depend_on_the_others(prognoser):
 
 
 def test_prognosis_repeats_itself_with_the_same_seed():
-    x, y, group = lives(groups=6, windows=60)
+    x, y, group = lives(groups=6, windows=60, hours=40.0)
     config = PROGNOSERS[0]
     a, b = (config.build(11).fit(x, y, group).predict(x[:40]) for _ in range(2))
     np.testing.assert_array_equal(a.rul_s, b.rul_s)
@@ -141,6 +141,14 @@ def test_prognoser_survives_saving(prognoser, tmp_path):
     x = features(30, 0.7, seed=8)
     np.testing.assert_array_equal(again.predict(x).upper_s, prognoser.predict(x).upper_s)
     np.testing.assert_array_equal(again.predict(x).p_failure, prognoser.predict(x).p_failure)
+
+
+def test_prognoser_takes_a_column_that_some_assets_or_all_lack():
+    x, y, group = lives(groups=6, windows=60, hours=40.0)
+    x[:, 0] = np.nan
+    x[group < 5, 1] = np.nan
+    outlook = PROGNOSERS[0].build(0).fit(x, y, group).predict(features(5, 0.9))
+    assert np.isfinite(outlook.rul_s).all()
 
 
 def test_prognoser_refuses_rows_that_are_all_alike():
