@@ -30,7 +30,7 @@ class Restarts(Protocol):
 
 
 class BrokerKeeper:
-    """Watches a broker until cancelled.
+    """Watches a broker while it is open (``async with``).
 
     Parameters
     ----------
@@ -53,6 +53,16 @@ class BrokerKeeper:
     ) -> None:
         self._broker, self._told, self._gave_up, self._pauses = broker, told, gave_up, pauses
         self.restarts = 0
+        self._watching: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> BrokerKeeper:
+        self._watching = asyncio.create_task(self.run(), name="keep the broker")
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._watching is not None:
+            self._watching.cancel()
+            await asyncio.gather(self._watching, return_exceptions=True)
 
     async def run(self) -> None:
         """Watch; returns only when it gave up."""

@@ -136,16 +136,13 @@ class Up:
                 self._say(f"everything of this run is in {run.root}")
                 self._write_options(run)
                 supervisor = self._supervisor = Supervisor(run, self._roles(), self._told)
-                keeper = BrokerKeeper(broker, self._say, supervisor.fail)
-                keeping = asyncio.create_task(keeper.run(), name="keep the broker")
-                try:
-                    await supervisor.start()
-                    wall_s = await self._live(supervisor)
-                    await supervisor.drain()
-                finally:
-                    keeping.cancel()
-                    await asyncio.gather(keeping, return_exceptions=True)
-                    await supervisor.stop()
+                async with BrokerKeeper(broker, self._say, supervisor.fail) as keeper:
+                    try:
+                        await supervisor.start()
+                        wall_s = await self._live(supervisor)
+                        await supervisor.drain()
+                    finally:
+                        await supervisor.stop()
         if supervisor.failed:
             raise TestbedError(supervisor.failed)
         result = report.build(run.manifest(), supervisor.statuses, wall_s, supervisor.restarts + keeper.restarts)
