@@ -125,13 +125,6 @@ class Broker:
             await self.stop()
             raise
 
-    async def ended(self) -> None:
-        """Wait until the broker process is gone; for ever with an external one, whose end is not ours to see."""
-        if self._child is None:
-            await asyncio.Event().wait()
-        else:
-            await self._child.wait()
-
     async def stop(self) -> None:
         """End the broker in order (mosquitto saves what it holds)."""
         child, self._child = self._child, None
