@@ -152,6 +152,23 @@ def test_devices_born_later_join_without_disturbing_the_others(trained, config, 
     assert a.status()["assets"] == b.status()["assets"] + 1
 
 
+def test_a_device_without_a_history_begins_its_life_where_it_is_first_seen(trained, config, fleet, cut):
+    serving = Serving(TrainedModels(trained.models), config, fleet.catalog)
+    assert not serving.open()
+    told = play(serving, fleet, cut + 2 * HOUR, 3)
+    assert told[-1].prognoses
+    ages = [s["age_s"] for s in serving._groups[0].state(cut + 5 * HOUR).values()]
+    assert max(ages) <= 3 * 3600
+
+
+def test_events_that_the_history_knows_end_no_second_life(trained, config, fleet, cut):
+    serving, _ = opened(trained, config, fleet)
+    again, _ = opened(trained, config, fleet)
+    batches = fleet.after(cut, cut + HOUR)
+    old = [e for e in fleet.events if e.t < cut]
+    assert again.feed(batches, old).notes == serving.feed(batches).notes
+
+
 def test_rows_of_other_layouts_and_empty_batches_are_left_alone(trained, config, fleet, cut):
     serving, _ = opened(trained, config, fleet)
     assert not serving.feed([])
