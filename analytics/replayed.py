@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from analytics.config import AnalyticsConfig, GroupConfig
 from analytics.filters import FilterBank, States
+from analytics.handover import Handover
 from analytics.history import History, narrowed
 from analytics.labels import time_to_failure
 from analytics.lives import EVENTS, Life, lives_of, marks_of_events, marks_of_phases, phase_of
@@ -56,6 +57,11 @@ class Replayed:
     samples: Samples
     bank: FilterBank
     end: int
+
+    def handover(self) -> Handover:
+        """Return what the live stream goes on from."""
+        latest = {life.device: life for life in self.lives}
+        return Handover(self.plan.devices, list(latest.values()), self.bank, self.end)
 
 
 def replay(

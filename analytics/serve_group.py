@@ -14,10 +14,10 @@ from analytics.config import AnalyticsConfig
 from analytics.detectors.alarm import AlarmConfig, Alarms
 from analytics.features import columns_named
 from analytics.filters import FilterBank, States
+from analytics.handover import Handover
 from analytics.lives import UNKNOWN, UP, LifeState, Mark, marks_of_events
 from analytics.model import GroupModel
 from analytics.panel import make_panel
-from analytics.replayed import Replayed
 from analytics.slots import make_plan
 from analytics.windows import Floats, Windows
 from core.catalog import Catalog
@@ -81,20 +81,19 @@ class GroupServing:
             for name, alarm in self.alarms.items():
                 alarm.copy_row(d, alarms[name], before)
 
-    def prime(self, replayed: Replayed) -> None:
+    def prime(self, handover: Handover) -> None:
         """Go on from the end of a history."""
-        self._told = replayed.end
-        latest = {life.device: life for life in replayed.lives}
-        for there, device in enumerate(replayed.plan.devices):
-            d = self.row.get(device)
-            if d is None or device not in latest:
+        self._told = handover.end
+        there = {device: i for i, device in enumerate(handover.devices)}
+        for life in handover.lives:
+            d = self.row.get(life.device)
+            if d is None:
                 continue
-            life = latest[device]
             self.lives[d] = LifeState(life.t0, life.number)
             if life.end != "open":
                 self.lives[d].move(Mark(life.t1, life.end))
             self._seen_phase[d] = self.lives[d].phase
-            self.bank.copy_row(d, replayed.bank, there)
+            self.bank.copy_row(d, handover.bank, there[life.device])
 
     def hear(self, events: Iterable[Event]) -> None:
         """Keep events that begin or end lives until their window is scored; what the history has told is known."""

@@ -3,6 +3,7 @@ import pytest
 from fleet import HOUR, START, Fleet, device
 
 from analytics.config import AnalyticsConfig
+from analytics.handover import Handover
 from analytics.history import FolderHistory
 from analytics.model import TrainedModels
 from analytics.replayed import replay
@@ -11,6 +12,7 @@ from core.batch import Batch, concat
 from core.catalog import Catalog
 from core.clock import NS
 from core.command import Command, Event
+from core.errors import ModelError
 from core.finding import Finding
 
 
@@ -167,6 +169,29 @@ def test_events_that_the_history_knows_end_no_second_life(trained, config, fleet
     batches = fleet.after(cut, cut + HOUR)
     old = [e for e in fleet.events if e.t < cut]
     assert again.feed(batches, old).notes == serving.feed(batches).notes
+
+
+def test_a_saved_handover_goes_on_like_the_replayed_history(trained, config, fleet, cut, tmp_path):
+    model = trained.models["machines"]
+    trained.handover("machines").save(tmp_path / "handover.npz")
+    saved = Handover.load(tmp_path / "handover.npz", model.filters, len(model.slots))
+    again = Serving(TrainedModels(trained.models, handovers={"machines": saved}), config, fleet.catalog)
+    serving, first = opened(trained, config, fleet)
+    assert again.open().notes == first.notes
+    assert [s.notes for s in play(again, fleet, cut, 5)] == [s.notes for s in play(serving, fleet, cut, 5)]
+
+
+def test_a_broken_or_foreign_handover_is_refused(trained, tmp_path):
+    model = trained.models["machines"]
+    path = tmp_path / "handover.npz"
+    with pytest.raises(ModelError, match="is missing"):
+        Handover.load(path, model.filters, len(model.slots))
+    trained.handover("machines").save(path)
+    with pytest.raises(ModelError, match="no handover of this model"):
+        Handover.load(path, model.filters, 99)
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(ModelError, match="no handover of this model"):
+        Handover.load(path, model.filters, len(model.slots))
 
 
 def test_rows_of_other_layouts_and_empty_batches_are_left_alone(trained, config, fleet, cut):
