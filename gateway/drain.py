@@ -201,7 +201,9 @@ class Drain:
 
     async def _pause(self, began: int) -> None:
         """Wait until the next transaction is due, or nothing is to be waited for any more."""
-        left = (self.config.commit_every - (mono_ns() - began)) / NS
+        # the very first row is awaited by people: no time to collect a transaction then
+        due = self.config.commit_every if self.first_row_wall else self.config.live_every
+        left = (due - (mono_ns() - began)) / NS
         if self._hurry.is_set():
             await asyncio.sleep(0.02)
             return

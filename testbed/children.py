@@ -7,11 +7,16 @@ import json
 import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+
+import psutil
 
 from core.clock import mono_ns
 
 Heard = Callable[[str, dict[str, object]], None]
+#: roles that leave the processors to the others: the live loop has its deadlines
+BACKGROUND = ("history",)
 _LINE_LIMIT = 64 * 1024 * 1024
 
 
@@ -43,6 +48,8 @@ class Child:
                 start_new_session=os.name == "posix",
                 env=_environment(),
             )
+        if self.role in BACKGROUND:
+            _step_back(self._process.pid)
         self._reader = asyncio.create_task(self._listen(self._process), name=f"listen to {self.role}")
 
     @property
@@ -115,6 +122,13 @@ class Child:
             what = str(message.get("is", ""))
             self._said.setdefault(what, asyncio.Event()).set()
             self._heard(self.role, message)
+
+
+def _step_back(pid: int) -> None:
+    """Lower a process's priority."""
+    with suppress(psutil.Error, OSError):
+        below_normal = getattr(psutil, "BELOW_NORMAL_PRIORITY_CLASS", 10)  # a constant that only Windows has
+        psutil.Process(pid).nice(below_normal)
 
 
 def _environment() -> dict[str, str]:

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Optional
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from core.clock import NS, parse_duration
@@ -79,9 +80,9 @@ def up(
 
     def told(role: str, message: dict[str, Any]) -> None:
         if message["is"] != "ready":
-            console.print(f"[dim]{role:>9}[/dim] {message.get('text', '')}", markup=True)
+            console.print(f"[dim]{role:>9}[/dim] {escape(str(message.get('text', '')))}")
         elif message.get("text"):
-            console.print(f"[green]{role:>9}[/green] {message['text']}")
+            console.print(f"[green]{role:>9}[/green] {escape(str(message['text']))}")
 
     run = Up(read(scenario, data), options, told)
     report = asyncio.run(run.run())
@@ -114,5 +115,7 @@ def main() -> None:
     try:
         app()
     except TestbedError as error:
-        Console(stderr=True, highlight=False).print(f"[red]testbed:[/red] {error}", soft_wrap=True, markup=True)
+        Console(stderr=True, highlight=False).print(f"[red]testbed:[/red] {escape(str(error))}", soft_wrap=True)
         raise SystemExit(2) from None
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None

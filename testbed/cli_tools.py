@@ -6,10 +6,11 @@ import json
 import shutil
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Optional
+from typing import Annotated, Optional
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from core.clock import NS, parse_duration
@@ -31,19 +32,12 @@ def config_check(files: list[Path], data: DataOption = None) -> None:
     console, bad = Console(highlight=False), 0
     for file in files:
         try:
-            scenario = read(file, data)
-            _build(scenario)
-            console.print(f"[green]ok[/green] {file}")
+            read(file, data).check()
+            console.print(f"[green]ok[/green] {escape(str(file))}", soft_wrap=True)
         except TestbedError as error:
             bad += 1
-            console.print(f"[red]bad[/red] {error}", soft_wrap=True)
+            console.print(f"[red]bad[/red] {escape(str(error))}", soft_wrap=True)
     raise typer.Exit(2 if bad else 0)
-
-
-def _build(scenario: Any) -> None:
-    from simulator.world import World
-
-    World(scenario.world(), scenario.config.start_ns(), scenario.config.seed)
 
 
 @config.command("schema")

@@ -92,6 +92,23 @@ class Scenario:
             {"domains": self.domains, "faults": self.config.faults, "history": f"{self.config.history.days}d"}
         )
 
+    def check(self) -> None:
+        """Build the world once to see that everything fits; raises ConfigError with ``file:yaml.path``."""
+        from simulator.world import World
+
+        try:
+            World(self.world(), self.config.start_ns(), self.config.seed)
+        except ConfigError as error:
+            raise ConfigError(self._place(error.where), error.what, error.hint) from error
+
+    def _place(self, where: str) -> str:
+        """Return where a fault of the world lies, by file."""
+        domain, _, rest = where.partition(":")
+        for name, config in zip(self.config.domains, self.domains, strict=True):
+            if rest and domain == config.domain:
+                return f"{_beside(self.path, name)}:{rest}"
+        return f"{self.path}:{where}"
+
     @cached_property
     def digest(self) -> str:
         """BLAKE2 digest of the whole configuration."""

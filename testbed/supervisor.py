@@ -17,6 +17,8 @@ RESTARTABLE = ("gateway", "platform")
 #: roles that end by themselves when their work is done
 FINITE = ("history",)
 MAX_RESTARTS = 20
+#: longest wait for the gateway before the platform is started
+STAGGER_S = 3.0
 #: times in a row that a role may end before it was ever ready
 MAX_STILLBORN = 3
 #: s; the platform may still be training what an examination needs
@@ -51,8 +53,12 @@ class Supervisor:
 
     async def start(self) -> None:
         """Start every child and watch it."""
-        await asyncio.gather(*(child.start() for child in self.children.values()))
-        self._watchers = [asyncio.create_task(self._watch(c), name=f"watch {c.role}") for c in self.children.values()]
+        for child in self.children.values():
+            if child.role == "platform" and "gateway" in self.children:
+                # one import after the other: the world, which takes longest, then has a processor for itself
+                await self.children["gateway"].said("ready", STAGGER_S)
+            await child.start()
+            self._watchers.append(asyncio.create_task(self._watch(child), name=f"watch {child.role}"))
         self._write_pids()
 
     async def ready(self, seconds: float = 120.0) -> None:
@@ -101,6 +107,11 @@ class Supervisor:
             await asyncio.sleep(0.05)
         return False
 
+    def fail(self, text: str) -> None:
+        """End the run for a reason; the first one counts."""
+        self.failed = self.failed or text
+        self.finished.set()
+
     async def _end_watchers(self) -> None:
         for task in self._watchers:
             task.cancel()
@@ -115,10 +126,7 @@ class Supervisor:
             refused = code == 2  # the role said why in its own words; starting it again would not help
             stillborn = 0 if child.has_said("ready") else stillborn + 1
             if refused or stillborn >= MAX_STILLBORN or child.role not in RESTARTABLE or self.restarts >= MAX_RESTARTS:
-                self.failed = (
-                    self.failed or f"{child.role} ended with code {code}; see {self._run.logs}/{child.role}.log"
-                )
-                self.finished.set()
+                self.fail(f"{child.role} ended with code {code}; see {self._run.logs}/{child.role}.log")
                 return
             self.restarts += 1
             young = mono_ns() - child.started_ns < 5 * NS

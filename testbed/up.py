@@ -18,7 +18,9 @@ import psutil
 
 from core.clock import NS, mono_ns, wall_ns
 from core.errors import TestbedError
+from simulator.commandlog import read_log
 from testbed import report
+from testbed.brokerkeeper import BrokerKeeper
 from testbed.past import has_past
 from testbed.runfolder import Manifest, RunFolder, new_run
 from testbed.scenario import Scenario
@@ -26,7 +28,9 @@ from testbed.storage import choose_store
 from testbed.supervisor import Supervisor
 from wire.broker import Broker
 from wire.broker_config import BrokerConfig
+from wire.session import MqttConfig, endpoint
 
+BROKERS = ("auto", "mosquitto", "rumqttd")
 Told = Callable[[str, dict[str, object]], None]
 
 
@@ -102,7 +106,11 @@ def _versions() -> dict[str, str]:
 def _broker(text: str) -> BrokerConfig:
     """Return the broker to use: a kind, or somebody else's by URL."""
     if "://" in text:
-        return BrokerConfig(url=text)
+        config = BrokerConfig(kind="external", url=text)
+        endpoint(MqttConfig(url=text))  # raises what is wrong with it
+        return config
+    if text not in BROKERS:
+        raise TestbedError(f"--broker {text}: write {', '.join(BROKERS)} or mqtt://host:port")
     return BrokerConfig.model_validate({"kind": text})
 
 
@@ -117,30 +125,42 @@ class Up:
 
     async def run(self) -> dict[str, Any]:
         """Run to the end and return the report."""
+        config = self._checked()
         run = self.run_folder = new_run(self.options.data_dir, self.scenario.key)
         choose_store(run, self.options.store)
-        async with Broker(_broker(self.options.broker), run.broker) as broker:
-            manifest = manifest_of(self.scenario, self.options, broker.url)
-            run.write_manifest(manifest)
-            self._say(f"broker {broker.url} ({broker.kind}), OPC UA {manifest.opcua}")
-            self._say(f"everything of this run is in {run.root}")
-            self._write_options(run)
-            supervisor = self._supervisor = Supervisor(run, self._roles(), self._told)
-            with self._signals():
-                try:
-                    await supervisor.start()
-                    wall_s = await self._live(supervisor)
-                    await supervisor.drain()
-                finally:
-                    await supervisor.stop()
-            if supervisor.failed:
-                raise TestbedError(supervisor.failed)
-        result = report.build(run.manifest(), supervisor.statuses, wall_s, supervisor.restarts)
+        with self._signals():
+            async with Broker(config, run.broker) as broker:
+                manifest = manifest_of(self.scenario, self.options, broker.url)
+                run.write_manifest(manifest)
+                self._say(f"broker {broker.url} ({broker.kind}), OPC UA {manifest.opcua}")
+                self._say(f"everything of this run is in {run.root}")
+                self._write_options(run)
+                supervisor = self._supervisor = Supervisor(run, self._roles(), self._told)
+                async with BrokerKeeper(broker, self._say, supervisor.fail) as keeper:
+                    try:
+                        await supervisor.start()
+                        wall_s = await self._live(supervisor)
+                        await supervisor.drain()
+                    finally:
+                        await supervisor.stop()
+        if supervisor.failed:
+            raise TestbedError(supervisor.failed)
+        result = report.build(run.manifest(), supervisor.statuses, wall_s, supervisor.restarts + keeper.restarts)
         run.report.write_text(json.dumps(result, indent=1, ensure_ascii=False), encoding="utf-8")
         return result
 
     def _say(self, text: str) -> None:
         self._told("testbed", {"is": "told", "text": text})
+
+    def _checked(self) -> BrokerConfig:
+        """Find out what is wrong before anything starts; raises TestbedError."""
+        log = self.options.replay_commands
+        if log is not None:
+            if not log.is_file():
+                raise TestbedError(f"--replay-commands {log}: no such file; a run keeps its own as commands.jsonl")
+            read_log(log)
+        self.scenario.check()
+        return _broker(self.options.broker)
 
     def _roles(self) -> tuple[str, ...]:
         history = ("history",) if has_past(self.scenario) else ()

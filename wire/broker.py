@@ -73,6 +73,13 @@ class Broker:
         """Tell whether the broker process lives; True for an external broker."""
         return self.kind == "external" or (self._child is not None and self._child.returncode is None)
 
+    async def ended(self) -> None:
+        """Wait until the broker's process has ended; for ever where it is an external one."""
+        if self.kind == "external":
+            await asyncio.Event().wait()
+        elif self._child is not None:
+            await self._child.wait()
+
     async def start(self) -> None:
         """Start the broker and wait until it accepts connections; also after ``stop`` or ``kill``."""
         self.kind, program = _choose(self.config)

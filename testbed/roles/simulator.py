@@ -137,8 +137,11 @@ def _publisher(
     if isinstance(config, MqttPublisherConfig):
         return MqttPublisher(config, world.catalog, on_command, sid=world.sid)
     clock = manifest.clock
-    server = OpcuaPublisher(config, world.catalog, on_command, lambda: clock.now() or world.start + world.now)
-    return LatePublisher(server)
+
+    def serve() -> OpcuaPublisher:
+        return OpcuaPublisher(config, world.catalog, on_command, lambda: clock.now() or world.start + world.now)
+
+    return LatePublisher(serve)
 
 
 def _pacer(

@@ -248,7 +248,7 @@ class Core(InternalServer):  # type: ignore[misc]
         """Load the standard's 6,000 nodes once a process (over a second) and copy them from then on."""
         if not _STANDARD:
             await super().load_standard_address_space(shelf_file)
-            _STANDARD.update(_copies(self.aspace._nodes))
+            _STANDARD.update(await asyncio.to_thread(_copies, self.aspace._nodes))
         else:
             self.aspace._nodes.update(_copies(_STANDARD))
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
+from pyarrow import parquet
 
+from testbed.cli_tools import export, reset
 from tests.integration.testbed.harness import MIXED, assert_every_row, start_up, write_scenario
 from wire.broker import find_mosquitto
 
@@ -19,7 +22,9 @@ BROKERS = [
 
 
 @pytest.mark.parametrize("broker", BROKERS)
-def test_a_run_ends_by_itself_with_every_row_accounted_for(tmp_path: Path, broker: str) -> None:
+def test_a_run_ends_by_itself_with_every_row_accounted_for(
+    tmp_path: Path, broker: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     with start_up(write_scenario(tmp_path), tmp_path, "--for", "3s", "--no-portal", "--broker", broker) as up:
         report = up.finish()
         run = up.folder
@@ -34,3 +39,17 @@ def test_a_run_ends_by_itself_with_every_row_accounted_for(tmp_path: Path, broke
     for hop in ("ingest", "stored"):
         assert report["latency_ms"][f"{hop}_p50"] > 0
     assert report["first_row_s"] > 0
+    _assert_can_be_taken_away(up.data_dir, report["rows"]["stored"], tmp_path / "out", capsys)
+
+
+def _assert_can_be_taken_away(data_dir: Path, rows: int, out: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Export everything, then leave nothing."""
+    for csv in (False, True):
+        export(out, data_dir, csv)
+        counts = re.findall(r": ([\d,]+) rows", capsys.readouterr().out)
+        assert sum(int(count.replace(",", "")) for count in counts) == rows
+    assert {p.suffix for p in out.iterdir()} == {".parquet", ".csv"}
+    table = parquet.read_table(out / "pump.process.parquet")
+    assert "works/hall/pump-01/process" in table.column("stream").to_pylist()
+    reset(data_dir, yes=True)
+    assert not (data_dir / "runs").exists()
