@@ -8,15 +8,34 @@ from __future__ import annotations
 
 import json
 import os
-from typing import Any, Literal
+from typing import Any
 
 from core.config import parse
 from core.errors import ConfigError
 from gateway.kinds import GatewayConfig
 from testbed.runfolder import RunFolder
 
-StoreKind = Literal["duck", "influx"]
 _ENVIRONMENT = {"url": "INFLUXDB_URL", "org": "INFLUXDB_ORG", "bucket": "INFLUXDB_BUCKET"}
+
+
+def asked_store(kind: str | None) -> dict[str, Any]:
+    """Return the settings of a store that was asked for by kind, empty for None.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such kind, or the environment lacks the token.
+    """
+    if kind is None:
+        return {}
+    if kind not in ("duck", "influx"):
+        raise ConfigError("--store", f"no such store: {kind!r}", "write duck or influx")
+    if kind == "duck":
+        return {"kind": kind}
+    if not os.environ.get("INFLUXDB_TOKEN"):
+        raise ConfigError("INFLUXDB_TOKEN", "is not set", "InfluxDB needs its token in the environment")
+    named = {key: os.environ[name] for key, name in _ENVIRONMENT.items() if os.environ.get(name)}
+    return {"kind": kind, **named}
 
 
 def choose_store(run: RunFolder, kind: str | None) -> None:
@@ -25,22 +44,16 @@ def choose_store(run: RunFolder, kind: str | None) -> None:
     Raises
     ------
     ConfigError
-        If there is no such kind, or the run's rows are in another kind of store already.
+        See :func:`asked_store`; also if the run's rows are in another kind of store already.
     """
-    if kind is None:
+    asked = asked_store(kind)
+    if not asked:
         return
-    if kind not in ("duck", "influx"):
-        raise ConfigError("--store", f"no such store: {kind!r}", "write duck or influx")
-    if kind == "influx" and not os.environ.get("INFLUXDB_TOKEN"):
-        raise ConfigError("INFLUXDB_TOKEN", "is not set", "InfluxDB needs its token in the environment")
     earlier = _chosen(run)
     if earlier.get("kind", kind) != kind:
         hint = f"go on with --store {earlier['kind']}, or choose another --data-dir"
         raise ConfigError(str(run.root), f"the rows of this run are in {earlier['kind']}", hint)
-    named: dict[str, str] = {}
-    if kind == "influx":
-        named = {key: os.environ[name] for key, name in _ENVIRONMENT.items() if os.environ.get(name)}
-    choice = parse({"store": {"kind": kind, **named}}, GatewayConfig, "--store").store
+    choice = parse({"store": asked}, GatewayConfig, "--store").store
     scratch = run.store_choice.with_suffix(".part")
     scratch.write_text(choice.model_dump_json(exclude_unset=True), encoding="utf-8")
     scratch.replace(run.store_choice)

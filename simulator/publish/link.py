@@ -126,16 +126,29 @@ class Link:
                 await self._session.subscribe(self._filters(), wait=not known)
                 self._greet()
                 self.error, delay = "", _BACKOFF_S[0]
-                async with asyncio.TaskGroup() as group:
-                    group.create_task(self._send())
-                    group.create_task(self._listen())
-            except* WireError as errors:
-                self.error = str(errors.exceptions[0])
-            if self._closing:
-                return  # a group that fails while it is cancelled forgets the cancellation
+                await self._serve()
+            except WireError as error:
+                self.error = str(error)
             self.reconnects += 1
             await asyncio.sleep(delay)
             delay = min(delay * 2, _BACKOFF_S[1])
+
+    async def _serve(self) -> None:
+        """Send and listen until one of the two fails.
+
+        By hand: until Python 3.13 a TaskGroup whose task fails leaves this task marked as being cancelled, or
+        forgets that it is.
+        """
+        tasks = [asyncio.create_task(work) for work in (self._send(), self._listen())]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in tasks:
+                if task.done():
+                    task.result()
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     def _filters(self) -> list[str]:
         if self._exact:
