@@ -18,6 +18,7 @@ from core.command import Command, CommandResult, Event, NodeState
 from core.errors import WireError
 from core.metrics import Metrics
 from core.ports import Ack, Arrival, Note
+from core.spec import DeviceSpec
 from gateway.buffer import Buffer, Entry, Group
 from gateway.commands import PROTOCOL_COMMANDS, CommandRouter
 from gateway.deadletters import DeadLetters
@@ -26,6 +27,7 @@ from gateway.validate import Remarks, Validator
 
 log = logging.getLogger(__name__)
 
+PROMISES = 100_000
 Tell = Callable[[Sequence[CommandResult]], Awaitable[None]]
 
 
@@ -74,6 +76,7 @@ class Pipeline:
         self.waiting: dict[str, int] = {}
         self._tell, self._dump = tell, dump
         self._queues: dict[str, asyncio.Queue[_InFlight]] = {}
+        self._promised: dict[str, tuple[int, int]] = {}
 
     async def take(self, source: str, tells_results: bool, arrivals: Sequence[Arrival], ack: Ack) -> None:
         """Take one read of a source; returns when there is room for the next."""
@@ -131,6 +134,7 @@ class Pipeline:
         for device in arrival.births:
             self.announced.setdefault(device.path, set()).add(source)
             judged.births = True
+            self._keep_promises(device)
         for topic, reason, payload in arrival.rejects:
             self.metrics.count("rejected")
             self.letters.add(source, topic, reason, payload)
@@ -171,13 +175,21 @@ class Pipeline:
         return len(fresh)
 
     def _judge_state(self, state: NodeState) -> None:
-        """Compare what a node that takes its leave says it has sent with what has come."""
-        if state.online or not state.sid:
-            return
-        for path, last in state.last.items():
+        """Compare what a node says it has sent with what has come; a stream that is not born yet is remembered."""
+        for path, last in state.last.items() if state.sid else ():
             entry = self.catalog.find(path)
             if entry is not None:
                 self.validator.dedup.expect(entry.index, state.sid, last, mono_ns())
+            elif len(self._promised) < PROMISES:
+                self._promised[path] = (state.sid, last)
+
+    def _keep_promises(self, device: DeviceSpec) -> None:
+        """Expect the rows of a device that were announced before its birth came."""
+        for stream in device.streams:
+            entry = self.catalog.find(device.stream_path(stream.name))
+            promise = self._promised.pop(entry.path, None) if entry is not None else None
+            if entry is not None and promise is not None:
+                self.validator.dedup.expect(entry.index, *promise, mono_ns())
 
     def _judge_note(self, note: Note, tells_results: bool, notes: list[Note], judged: _Judged) -> None:
         if isinstance(note, Command):

@@ -127,15 +127,14 @@ class MqttPublisher:
                 self._link_of[note.device].queue(topics.of_device(note.device, "event"), encode_event(note))
 
     async def flush(self) -> None:
-        """Wait until the broker acknowledged everything."""
-        for link in self.links.values():
-            await link.flush()
+        """Wait until the broker acknowledged everything, the last row numbers of all streams included.
 
-    async def settle(self) -> None:
-        """Tell the last row numbers of all streams (while staying online), so that a gap at the end shows."""
+        They stay with the broker, so that even who subscribes later sees what is missing.
+        """
         for link in self.links.values():
             link.state(online=True, last=True)
-        await self.flush()
+        for link in self.links.values():
+            await link.flush()
 
     @property
     def connected(self) -> bool:
