@@ -20,15 +20,15 @@ class SamplingConfig(Config):
     Attributes
     ----------
     every
-        One window in so many.
+        One window in each such span.
     dense_every
         The same within one horizon before a failure.
     at_most
         Rows in all.
     """
 
-    every: int = Field(default=20, ge=1)
-    dense_every: int = Field(default=4, ge=1)
+    every: Duration = 20 * 60 * NS
+    dense_every: Duration = 4 * 60 * NS
     at_most: int = Field(default=8_000, ge=100)
 
 

@@ -35,6 +35,9 @@ class FilterConfig(Config):
     baseline_min: int = 30
 
 
+_STATE = ("_steps", "_base_n", "_base_sum", "_recent", "_since")
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class States:
     """Filter outputs of n windows (of one asset in time, or of many at once) and s slots.
@@ -90,8 +93,21 @@ class FilterBank:
         """Take over the state of a device from another bank of the same slots."""
         for mine, theirs in ((self._fast, other._fast), (self._slow, other._slow), (self._duty, other._duty)):
             mine.n[row], mine.w[row] = theirs.n[other_row], theirs.w[other_row]
-        for name in ("_steps", "_base_n", "_base_sum", "_recent", "_since"):
+        for name in _STATE:
             getattr(self, name)[row] = getattr(other, name)[other_row]
+
+    def arrays(self) -> dict[str, Floats | Ints]:
+        """Return the whole state by name."""
+        levels = {"fast": self._fast, "slow": self._slow, "duty": self._duty}
+        own = {name.lstrip("_"): getattr(self, name) for name in _STATE}
+        return {f"{name}.{part}": getattr(level, part) for name, level in levels.items() for part in "nw"} | own
+
+    def take_arrays(self, arrays: dict[str, NDArray[np.generic]]) -> None:
+        """Take over the state of :meth:`arrays`; raises ValueError where shapes or names differ."""
+        for name, mine in self.arrays().items():
+            if name not in arrays or arrays[name].shape != mine.shape:
+                raise ValueError(f"{name} does not fit")
+            mine[...] = arrays[name]
 
     def run(self, device: int, end: Ints, x: Floats, on: Floats, good: Floats) -> States:
         """Feed T windows of one device, all of one life; ``end: int64[T]`` (ns), ``x: float64[T, s]``."""
@@ -180,6 +196,10 @@ class _Level:
         from scipy.signal import lfilter  # takes more than a second to import: not at every start of every process
 
         decay = 1.0 - self.alpha
+        if x.shape[1] == 1:  # live: the same two operations without the weight of scipy
+            y = self.alpha * x + state[:, None, :]
+            return y, decay * y[:, 0, :]
+
         y, z = lfilter([self.alpha], [1.0, -decay], x, axis=1, zi=state[:, None, :])
         return y, z[:, 0, :]
 

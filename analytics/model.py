@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from analytics.features import FeatureInfo, Norm, describe, evaluate
 from analytics.filters import FilterConfig, States
+from analytics.handover import Handover
 from analytics.kinds import AnyDetector, AnyPrognoser
 from analytics.replayed import Replayed
 from analytics.slots import Slot
@@ -68,11 +69,21 @@ class GroupModel:
 
 @dataclass(slots=True)
 class TrainedModels:
-    """Models by group, what could not be trained and why, and the replayed history to go on from."""
+    """Models by group, what could not be trained and why, and what the history hands over to go on from.
+
+    ``replayed`` is there after training; ``handovers`` may be loaded instead.
+    """
 
     models: dict[str, GroupModel] = field(default_factory=dict)
     refusals: list[str] = field(default_factory=list)
     replayed: dict[str, Replayed] = field(default_factory=dict)
+    handovers: dict[str, Handover] = field(default_factory=dict)
+
+    def handover(self, group: str) -> Handover | None:
+        """Return what a group goes on from, None without a history."""
+        if group in self.handovers:
+            return self.handovers[group]
+        return self.replayed[group].handover() if group in self.replayed else None
 
     def report(self) -> list[dict[str, Any]]:
         """Return the ``models`` entries of the run report."""

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from analytics.config import AnalyticsConfig, GroupConfig
 from analytics.filters import FilterBank, States
+from analytics.handover import Handover
 from analytics.history import History, narrowed
 from analytics.labels import time_to_failure
 from analytics.lives import EVENTS, Life, lives_of, marks_of_events, marks_of_phases, phase_of
@@ -16,6 +17,7 @@ from analytics.panel import Panel, make_panel
 from analytics.slots import Plan, Slot, is_state, make_plan
 from analytics.windows import Floats, Windows, reduce
 from core.catalog import Catalog
+from core.clock import NS
 from core.errors import ModelError
 
 
@@ -34,7 +36,7 @@ class Samples:
     y, known : float64[n]
         Seconds to failure (inf: censored), seconds the asset is known to live on.
     weight : float64[n]
-        Windows that each chosen one stands for.
+        Span in s that each chosen window stands for.
     """
 
     states: States
@@ -55,6 +57,11 @@ class Replayed:
     samples: Samples
     bank: FilterBank
     end: int
+
+    def handover(self) -> Handover:
+        """Return what the live stream goes on from."""
+        latest = {life.device: life for life in self.lives}
+        return Handover(self.plan.devices, list(latest.values()), self.bank, self.end)
 
 
 def replay(
@@ -156,14 +163,20 @@ class _Piece:
 
 
 def _chosen(t: NDArray[np.int64], life: Life, group: GroupConfig, measured: Floats) -> tuple[NDArray[np.intp], Floats]:
-    """Return which windows of a life to learn from (every so many, denser before a failure) and their weights."""
+    """Return which windows of a life to learn from, and the span (s) that each stands for.
+
+    The first window with a value in each span is taken; spans are shorter before a failure.
+    """
     sampling = group.sampling
-    step = np.full(len(t), sampling.every)
+    span = np.full(len(t), sampling.every)
     if life.end == "failure" and group.prognosis is not None:
-        step[life.t1 - t <= group.prognosis.horizon] = sampling.dense_every
-    works = np.isfinite(measured).any(axis=1)
-    chosen = np.flatnonzero((np.arange(len(t)) % step == 0) & works)
-    return chosen, step[chosen].astype(np.float64)
+        span[life.t1 - t <= group.prognosis.horizon] = sampling.dense_every
+    works = np.flatnonzero(np.isfinite(measured).any(axis=1))
+    block, kind = (t[works] - life.t0) // span[works], span[works]
+    first = np.ones(len(works), dtype=bool)
+    first[1:] = (np.diff(block) != 0) | (np.diff(kind) != 0)
+    chosen = works[first]
+    return chosen, span[chosen] / NS
 
 
 def _samples(pieces: list[_Piece]) -> Samples:

@@ -76,12 +76,12 @@ class Serving:
         self._notice_growth()
         out = Served()
         for group in self._groups:
-            replayed = self._models.replayed.get(group.model.name)
-            if replayed is None:
+            handover = self._models.handover(group.model.name)
+            if handover is None:
                 continue
-            group.prime(replayed)
-            self._done = max(self._done, replayed.end)
-            findings, prognoses = group.assess(replayed.end)
+            group.prime(handover)
+            self._done = max(self._done, handover.end)
+            findings, prognoses = group.assess(handover.end)
             out.findings += findings
             out.prognoses += prognoses
         self._windows.skip_to(self._done)

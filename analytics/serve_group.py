@@ -14,18 +14,20 @@ from analytics.config import AnalyticsConfig
 from analytics.detectors.alarm import AlarmConfig, Alarms
 from analytics.features import columns_named
 from analytics.filters import FilterBank, States
+from analytics.handover import Handover
 from analytics.lives import UNKNOWN, UP, LifeState, Mark, marks_of_events
 from analytics.model import GroupModel
 from analytics.panel import make_panel
-from analytics.replayed import Replayed
 from analytics.slots import make_plan
 from analytics.windows import Floats, Windows
 from core.catalog import Catalog
+from core.clock import NS
 from core.command import Event
 from core.finding import Finding, Prognosis
 
 INPUT = "input"
 _BAD_SHARE = 0.5
+_UNSEEN = -1  # a life whose begin is not known yet
 _TELLING = 0.1  # chance of failure from which a cause is named
 
 
@@ -49,7 +51,7 @@ class GroupServing:
         self._drift = columns_named(model.infos, "drift")
         self._columns = model.columns()
         self._waiting: dict[str, list[Mark]] = defaultdict(list)
-        self._born = 0
+        self._told = 0
         self._place(catalog)
 
     def _place(self, catalog: Catalog) -> None:
@@ -57,10 +59,8 @@ class GroupServing:
         self.plan = make_plan(catalog, model.kinds, model.quantities, model.slots)
         size = len(self.plan.devices)
         self.row = {device: d for d, device in enumerate(self.plan.devices)}
-        self.lives = [LifeState(self._born) for _ in range(size)]
+        self.lives = [LifeState(_UNSEEN) for _ in range(size)]
         self.bank = FilterBank(model.filters, size, len(model.slots))
-        for d in range(size):
-            self.bank.reset(d, self._born)
         self._seen_phase = np.full(size, UNKNOWN, dtype=np.int8)
         names = [(d.name, self._config.alarm) for d in model.detectors]
         patient = AlarmConfig(raise_after=3, clear_after=3, clear_at=0.5)
@@ -81,23 +81,24 @@ class GroupServing:
             for name, alarm in self.alarms.items():
                 alarm.copy_row(d, alarms[name], before)
 
-    def prime(self, replayed: Replayed) -> None:
+    def prime(self, handover: Handover) -> None:
         """Go on from the end of a history."""
-        latest = {life.device: life for life in replayed.lives}
-        for there, device in enumerate(replayed.plan.devices):
-            d = self.row.get(device)
-            if d is None or device not in latest:
+        self._told = handover.end
+        there = {device: i for i, device in enumerate(handover.devices)}
+        for life in handover.lives:
+            d = self.row.get(life.device)
+            if d is None:
                 continue
-            life = latest[device]
             self.lives[d] = LifeState(life.t0, life.number)
             if life.end != "open":
                 self.lives[d].move(Mark(life.t1, life.end))
             self._seen_phase[d] = self.lives[d].phase
-            self.bank.copy_row(d, replayed.bank, there)
+            self.bank.copy_row(d, handover.bank, there[life.device])
 
     def hear(self, events: Iterable[Event]) -> None:
-        """Keep events that begin or end lives until their window is scored."""
-        for device, marks in marks_of_events(events).items():
+        """Keep events that begin or end lives until their window is scored; what the history has told is known."""
+        fresh = (event for event in events if event.t >= self._told)
+        for device, marks in marks_of_events(fresh).items():
             if device in self.row:
                 self._waiting[device] += marks
 
@@ -122,6 +123,7 @@ class GroupServing:
         for i in range(count):
             begin, end = int(panel.g[i]), int(panel.g[i]) + self._config.grid
             findings += self._live_on(end, panel.phase[:, i])
+            self._begin_lives(begin, panel.good[:, i] > 0)
             up = np.flatnonzero(self._up(begin))
             if not len(up):
                 continue
@@ -133,12 +135,23 @@ class GroupServing:
     def state(self, now: int) -> dict[str, dict[str, float]]:
         """Return what policies need to know of each device."""
         return {
-            device: {"age_s": (now - life.since) / 1e9 if life.phase == UP else 0.0, "down": float(life.phase != UP)}
+            device: {
+                "age_s": (now - life.since) / NS if life.phase == UP and life.since > _UNSEEN else 0.0,
+                "down": float(life.phase != UP),
+            }
             for device, life in zip(self.plan.devices, self.lives, strict=True)
         }
 
+    def _begin_lives(self, begin: int, seen: NDArray[np.bool_]) -> None:
+        """Let devices without a history begin their life where they are first seen."""
+        for d in np.flatnonzero(seen).tolist():
+            life = self.lives[d]
+            if life.since == _UNSEEN and life.phase == UP:
+                life.since = begin
+                self.bank.reset(d, begin)
+
     def _up(self, begin: int) -> NDArray[np.bool_]:
-        return np.array([life.phase == UP and life.since <= begin for life in self.lives], dtype=bool)
+        return np.array([life.phase == UP and _UNSEEN < life.since <= begin for life in self.lives], dtype=bool)
 
     def _live_on(self, end: int, phase: NDArray[np.int8]) -> list[Finding]:
         """Apply what events and states said up to ``end``; return findings that a renewal ends."""

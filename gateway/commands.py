@@ -30,14 +30,16 @@ PROTOCOL_COMMANDS = frozenset({"rebirth", "replay"})
 
 class CommandConfig(Config):
     """``issuers``: prefixes that may command; ``users``: names behind ``user:`` (empty: all);
-    ``per_minute``: commands one device takes from one issuer; ``timeout``: wall time without a final answer
-    after which a command has failed; ``remember``: ids kept to recognise repetition.
+    ``per_minute``: commands one device takes from one issuer; ``timeout``: wall time without any answer after which
+    a command has failed, ``work``: the same after the device has accepted it (maintenance takes its time);
+    ``remember``: ids kept to recognise repetition.
     """
 
     issuers: tuple[str, ...] = ("rule:", "policy:", "user:")
     users: tuple[str, ...] = ()
     per_minute: int = 60
     timeout: Duration = 60 * NS
+    work: Duration = 86_400 * NS
     send_timeout: Duration = 10 * NS
     remember: int = 10_000
 
@@ -148,7 +150,7 @@ class CommandRouter:
         for ident, known in self._known.items():
             if known.since == 0 or known.status in FINAL:
                 continue
-            if now - known.since > self.config.timeout:
+            if now - known.since > (self.config.work if known.heard else self.config.timeout):
                 late = self._expired(known.expires)
                 status: Status = "expired" if late else "failed"
                 self._end(known, status)

@@ -1,4 +1,4 @@
-"""Models of a run: trained from its history, kept in its folder, taken up again with the state the history left."""
+"""Models of a run: trained from its history, kept in its folder with the state the history left, taken up again."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from analytics.config import AnalyticsConfig
 from analytics.model import TrainedModels
 from testbed.runfolder import RunFolder
 
-REFUSALS = "refusals.json"
+REFUSALS, HANDOVER = "refusals.json", "handover.npz"
 
 
 def train(folder: RunFolder, config: AnalyticsConfig, seed: int) -> TrainedModels:
@@ -19,25 +19,26 @@ def train(folder: RunFolder, config: AnalyticsConfig, seed: int) -> TrainedModel
 
     models = train_from_history(folder.history, config, seed)
     for name, model in models.models.items():
-        registry.save(model, folder.models / name)
+        place = folder.models / name
+        registry.save(model, place)
+        handover = models.handover(name)
+        if handover is not None:
+            handover.save(place / HANDOVER)
     (folder.models / REFUSALS).write_text(json.dumps(models.refusals, ensure_ascii=False), encoding="utf-8")
     return models
 
 
 def take_up(folder: RunFolder, config: AnalyticsConfig) -> TrainedModels:
-    """Load the saved models and run the history through their filters, to go on from its end. Blocking."""
+    """Load the saved models and what the history handed over to go on from. Blocking."""
     from analytics import registry
-    from analytics.history import FolderHistory
-    from analytics.replayed import replay
+    from analytics.handover import Handover
 
     models = TrainedModels(refusals=_refusals(folder.models / REFUSALS))
-    history = FolderHistory(folder.history)
     for group in config.groups:
         place = folder.models / group.name
         if (place / "card.json").exists():
-            model = registry.load(place)
-            models.models[group.name] = model
-            models.replayed[group.name] = replay(history, config, group, model.kinds, model.slots)
+            model = models.models[group.name] = registry.load(place)
+            models.handovers[group.name] = Handover.load(place / HANDOVER, model.filters, len(model.slots))
     return models
 
 

@@ -94,6 +94,13 @@ class Supervisor:
         for child in self.children.values():
             child.kill()
 
+    def restarted(self, role: str, text: str) -> None:
+        """Count and tell that something was started again; ends the run when it happens too often."""
+        self.restarts += 1
+        self._told(role, {"is": "restarted", "text": text})
+        if self.restarts > MAX_RESTARTS:
+            self.fail(f"{role} was started again too often; see {self._run.logs}")
+
     async def _drained(self, child: Child, emitted: object) -> bool:
         """Order a role to drain and wait; again, where it was killed meanwhile and is started anew."""
         deadline = mono_ns() + round(DRAIN_S[child.role] * NS)
@@ -128,14 +135,13 @@ class Supervisor:
             if refused or stillborn >= MAX_STILLBORN or child.role not in RESTARTABLE or self.restarts >= MAX_RESTARTS:
                 self.fail(f"{child.role} ended with code {code}; see {self._run.logs}/{child.role}.log")
                 return
-            self.restarts += 1
             young = mono_ns() - child.started_ns < 5 * NS
             await asyncio.sleep(1.0 if young else 0.1)
             if self._ending:
                 return
             await child.start()
             self._write_pids()
-            self._told(child.role, {"is": "restarted", "text": f"{child.role} ended with code {code}, started again"})
+            self.restarted(child.role, f"{child.role} ended with code {code}, started again")
 
     def _hear(self, role: str, message: dict[str, object]) -> None:
         what = message.get("is")

@@ -48,6 +48,7 @@ class Link:
         self._work = asyncio.Event()
         self._room = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._closing = False
 
     @property
     def connected(self) -> bool:
@@ -111,6 +112,7 @@ class Link:
                 async with asyncio.timeout(timeout):
                     await self.flush()
         if self._task is not None:
+            self._closing = True
             self._task.cancel()
             with suppress(asyncio.CancelledError):
                 await self._task

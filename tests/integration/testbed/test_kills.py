@@ -55,3 +55,19 @@ def _commands(log: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def _lines(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+@pytest.mark.parametrize("broker", BROKERS)
+def test_a_killed_broker_is_brought_back_and_what_it_forgot_is_repaired(tmp_path: Path, broker: str) -> None:
+    with start_up(write_scenario(tmp_path), tmp_path, "--no-portal", "--broker", broker) as up:
+        up.wait("rows are stored", lambda: up.stored() > 30)
+        before = up.stored()
+        old = up.broker()
+        old.kill()
+        up.wait("the broker is back", lambda: "started again" in up.stderr and up.broker().pid != old.pid)
+        up.wait("rows are stored again", lambda: up.stored() > before + 50)
+        up.interrupt()
+        report = up.finish()
+        assert up.survivors(5) == []
+    assert report["restarts"] == 1
+    assert_every_row(report)

@@ -3,6 +3,7 @@ import pytest
 from fleet import HOUR, START, Fleet, device
 
 from analytics.config import AnalyticsConfig
+from analytics.handover import Handover
 from analytics.history import FolderHistory
 from analytics.model import TrainedModels
 from analytics.replayed import replay
@@ -11,6 +12,7 @@ from core.batch import Batch, concat
 from core.catalog import Catalog
 from core.clock import NS
 from core.command import Command, Event
+from core.errors import ModelError
 from core.finding import Finding
 
 
@@ -150,6 +152,46 @@ def test_devices_born_later_join_without_disturbing_the_others(trained, config, 
         mine, theirs = a.feed(batches, (), catalog), b.feed(batches)
         assert [p for p in mine.prognoses if "77" not in p.device] == theirs.prognoses
     assert a.status()["assets"] == b.status()["assets"] + 1
+
+
+def test_a_device_without_a_history_begins_its_life_where_it_is_first_seen(trained, config, fleet, cut):
+    serving = Serving(TrainedModels(trained.models), config, fleet.catalog)
+    assert not serving.open()
+    told = play(serving, fleet, cut + 2 * HOUR, 3)
+    assert told[-1].prognoses
+    ages = [s["age_s"] for s in serving._groups[0].state(cut + 5 * HOUR).values()]
+    assert max(ages) <= 3 * 3600
+
+
+def test_events_that_the_history_knows_end_no_second_life(trained, config, fleet, cut):
+    serving, _ = opened(trained, config, fleet)
+    again, _ = opened(trained, config, fleet)
+    batches = fleet.after(cut, cut + HOUR)
+    old = [e for e in fleet.events if e.t < cut]
+    assert again.feed(batches, old).notes == serving.feed(batches).notes
+
+
+def test_a_saved_handover_goes_on_like_the_replayed_history(trained, config, fleet, cut, tmp_path):
+    model = trained.models["machines"]
+    trained.handover("machines").save(tmp_path / "handover.npz")
+    saved = Handover.load(tmp_path / "handover.npz", model.filters, len(model.slots))
+    again = Serving(TrainedModels(trained.models, handovers={"machines": saved}), config, fleet.catalog)
+    serving, first = opened(trained, config, fleet)
+    assert again.open().notes == first.notes
+    assert [s.notes for s in play(again, fleet, cut, 5)] == [s.notes for s in play(serving, fleet, cut, 5)]
+
+
+def test_a_broken_or_foreign_handover_is_refused(trained, tmp_path):
+    model = trained.models["machines"]
+    path = tmp_path / "handover.npz"
+    with pytest.raises(ModelError, match="is missing"):
+        Handover.load(path, model.filters, len(model.slots))
+    trained.handover("machines").save(path)
+    with pytest.raises(ModelError, match="no handover of this model"):
+        Handover.load(path, model.filters, 99)
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(ModelError, match="no handover of this model"):
+        Handover.load(path, model.filters, len(model.slots))
 
 
 def test_rows_of_other_layouts_and_empty_batches_are_left_alone(trained, config, fleet, cut):

@@ -46,6 +46,18 @@ def test_too_few_failures_are_refused_in_one_clear_line(tmp_path):
     assert [d.name for d in models.models["machines"].detectors] == ["drift", "zones"]
 
 
+@pytest.mark.parametrize("shift", [0, 10, 30])
+def test_a_grid_finer_than_the_history_still_learns(tmp_path, shift):
+    """Rows once a minute on a grid of 10 s: only one window in six has a value, wherever it lies."""
+    made = Fleet(kinds=("pump",), per_kind=2, hours=60, life_h=10, seed=2)
+    made.batches = [Batch(b.layout, b.stream, b.sid, b.seq, b.t + shift * 10**9, b.x, b.q) for b in made.batches]
+    group = GroupConfig(kinds=("pump",), prognosis=None)
+    config = AnalyticsConfig(grid="10s", groups=(group,))
+    samples = replay(FolderHistory(made.write(tmp_path / "h")), config, group, ["pump"]).samples
+    assert len(samples.t) > 2 * 60 * 2
+    assert samples.weight.sum() == pytest.approx(2 * 60 * 3600, rel=0.3)
+
+
 def test_a_history_without_any_failure_is_refused(tmp_path):
     folder = Fleet(kinds=("pump",), per_kind=1, hours=5, life_h=500).write(tmp_path / "h")
     (folder / "events.jsonl").write_text('{"device": "d", "name": "maintained", "t": 5}\n{"id": "x", "device": "d"}\n')

@@ -139,6 +139,15 @@ def test_no_answer_in_time_is_a_failure():
     assert made.overdue(mono_ns() + 4 * NS) == []
 
 
+def test_work_that_was_accepted_may_take_its_time():
+    made, _ = router(Link(), timeout="1s", work="1h")
+    made.check(command())
+    made.heard(CommandResult("c1", "s/a/p1", "accepted", "", 1))
+    assert made.overdue(mono_ns() + 120 * NS) == []
+    (result,) = made.overdue(mono_ns() + 3601 * NS)
+    assert result.status == "failed"
+
+
 def test_ids_are_remembered_over_a_restart_and_not_for_ever():
     made, _ = router(Link(), remember=3)
     for i in range(5):
