@@ -24,7 +24,7 @@ from testbed.brokerkeeper import BrokerKeeper
 from testbed.past import has_past
 from testbed.runfolder import Manifest, RunFolder, new_run
 from testbed.scenario import Scenario
-from testbed.storage import choose_store
+from testbed.storage import asked_store, choose_store
 from testbed.supervisor import Supervisor
 from wire.broker import Broker
 from wire.broker_config import BrokerConfig
@@ -160,6 +160,7 @@ class Up:
                 raise TestbedError(f"--replay-commands {log}: no such file; a run keeps its own as commands.jsonl")
             read_log(log)
         self.scenario.check()
+        asked_store(self.options.store)
         return _broker(self.options.broker)
 
     def _roles(self) -> tuple[str, ...]:
