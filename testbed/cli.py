@@ -19,13 +19,6 @@ from testbed import cli_chamber, cli_roles, cli_tools
 app = typer.Typer(
     help="IIoT reference testbed: a virtual city on real protocols, with the loop closed.", no_args_is_help=True
 )
-app.add_typer(cli_tools.config, name="config")
-app.add_typer(cli_tools.guideline, name="guideline")
-app.add_typer(cli_tools.evaluate, name="evaluate")
-app.add_typer(cli_chamber.app, name="chamber")
-cli_roles.register(app)
-cli_tools.register(app)
-
 DATA_DIR = Path(".testbed")
 DataDir = Annotated[Path, typer.Option("--data-dir", envvar="TESTBED_DATA_DIR", help="Where runs are kept.")]
 DEFAULT = Path("configs/scenarios/seoul.yaml")
@@ -108,6 +101,15 @@ def doctor(data_dir: DataDir = DATA_DIR, as_json: Annotated[bool, typer.Option("
             table.add_row(f"[{colour[f.level]}]{f.level}[/]", f.subject, f.text, f.advice)
         Console().print(table)
     raise typer.Exit(1 if any(f.level == "fault" for f in findings) else 0)
+
+
+# in the order in which --help lists them: what people need first stands first
+cli_tools.register(app)
+app.add_typer(cli_tools.config, name="config")
+app.add_typer(cli_chamber.app, name="chamber")
+app.add_typer(cli_tools.guideline, name="guideline")
+app.add_typer(cli_tools.evaluate, name="evaluate")
+cli_roles.register(app)
 
 
 def main() -> None:

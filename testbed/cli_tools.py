@@ -14,7 +14,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from core.clock import NS, parse_duration
-from core.errors import TestbedError
+from core.config import Config
+from core.errors import ConfigError, TestbedError
 
 config = typer.Typer(help="Scenario files: check, schema, plan.", no_args_is_help=True)
 evaluate = typer.Typer(help="Published protocols on real data.", no_args_is_help=True)
@@ -42,11 +43,12 @@ def config_check(files: list[Path], data: DataOption = None) -> None:
 
 @config.command("schema")
 def config_schema() -> None:
-    """Print the JSON Schema of scenario and domain files."""
+    """Print the JSON Schema of scenario, domain and deploy files."""
     from simulator.domain import DomainConfig
-    from testbed.scenario import ScenarioConfig
+    from testbed.scenario import DeployConfig, ScenarioConfig
 
-    schema = {"scenario": ScenarioConfig.model_json_schema(), "domain": DomainConfig.model_json_schema()}
+    models: dict[str, type[Config]] = {"scenario": ScenarioConfig, "domain": DomainConfig, "deploy": DeployConfig}
+    schema = {name: model.model_json_schema() for name, model in models.items()}
     sys.stdout.write(json.dumps(schema, indent=1, ensure_ascii=False) + "\n")
 
 
@@ -139,16 +141,20 @@ def register(app: typer.Typer) -> None:
 def reset(
     data_dir: DataDir = DATA_DIR, yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False
 ) -> None:
-    """Delete all runs below the data folder."""
+    """Delete all runs below the data folder that have ended."""
     from testbed.runfolder import runs
 
-    found = runs(data_dir)
+    kept = [run for run in runs(data_dir) if run.in_use()]
+    found = [run for run in runs(data_dir) if run not in kept]
+    for run in kept:
+        sys.stdout.write(f"{run.root} is running: kept\n")
     if not found:
         sys.stdout.write(f"nothing to reset at {data_dir}\n")
         return
     if not yes:
         typer.confirm(f"delete {len(found)} runs at {data_dir / 'runs'}?", abort=True)
-    shutil.rmtree(data_dir / "runs")
+    for run in found:
+        shutil.rmtree(run.root)
     sys.stdout.write(f"{len(found)} runs deleted\n")
 
 
@@ -161,14 +167,16 @@ def export(
     from testbed.export import export_run
     from testbed.runfolder import latest
 
-    for path, rows in export_run(latest(data_dir), out, csv):
+    run = latest(data_dir)
+    _folder(out)
+    for path, rows in export_run(run, out, csv):
         sys.stdout.write(f"{path}: {rows:,} rows\n")
 
 
 def history(
-    scenario: Path,
-    out: Annotated[Path, typer.Option("--out", help="Folder to write into.")],
-    days: Annotated[float, typer.Option(help="Simulated days.")] = 30.0,
+    scenario: Annotated[Path, typer.Argument(help="Scenario file.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder to write into; a new one or an empty one.")],
+    days: Annotated[float, typer.Option(help="Simulated days.", min=0.01, max=3650)] = 30.0,
     every: Annotated[str, typer.Option(help="Sampling interval.")] = "60s",
     data: DataOption = None,
 ) -> None:
@@ -183,7 +191,18 @@ def history(
     settings = spec.world().model_copy(update={"history": round(days * 86_400) * NS})
     sampling = history_sampling(parse_duration(every), spec.config.history.fast_every)
     world = World(settings, spec.config.start_ns(), spec.config.seed, sampling)
+    _folder(out)
+    if any(out.iterdir()):
+        raise ConfigError(str(out), "is not empty", "choose another --out, or delete it first")
     with Progress(console=Console(stderr=True)) as bar:
         task = bar.add_task("history", total=1.0)
-        write_history(world, out, out / "truth", lambda done: bar.update(task, completed=done))
-    sys.stdout.write(f"{days:g} days at {parse_duration(every) / NS:g} s in {out}\n")
+        told = write_history(world, out, out / "truth", lambda done: bar.update(task, completed=done))
+    sys.stdout.write(f"{out}: {told.rows:,} rows in {told.layouts} layouts, {told.events:,} events, {days:g} days\n")
+
+
+def _folder(folder: Path) -> None:
+    """Make a folder where there is none; raises ConfigError where that cannot be."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(str(folder), f"cannot be written: {error.strerror}", "choose another folder") from error

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.request import urlopen
 
 from core.clock import wall_ns
 
@@ -36,6 +37,7 @@ def examine(data_dir: Path) -> list[Finding]:
         _disk,
         _clock,
         _certificates,
+        _store,
         _browser,
     )
     return [finding for look in looks for finding in look(data_dir)]
@@ -108,6 +110,20 @@ def _certificates(_: Path) -> Iterator[Finding]:
     except OSError:
         text = f"host name {name} does not resolve"
         yield Finding("certificates", "note", text, "OPC UA clients should use 127.0.0.1 or localhost")
+
+
+def _store(_: Path) -> Iterator[Finding]:
+    url = os.environ.get("INFLUXDB_URL", "")
+    if not url:
+        return  # DuckDB lies inside the run's folder: nothing to look for
+    try:
+        with urlopen(f"{url.rstrip('/')}/ping", timeout=3):
+            yield Finding("store", "ok", f"InfluxDB answers at {url}")
+    except (OSError, ValueError) as error:
+        text = f"InfluxDB at {url} does not answer: {error}"
+        yield Finding("store", "fault", text, "start it, or unset INFLUXDB_URL to use the embedded store")
+    if not os.environ.get("INFLUXDB_TOKEN"):
+        yield Finding("store", "fault", "INFLUXDB_TOKEN is not set", "set it beside INFLUXDB_URL")
 
 
 def _browser(_: Path) -> Iterator[Finding]:

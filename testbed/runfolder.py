@@ -7,6 +7,7 @@ import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
+import psutil
 from pydantic import BaseModel, ConfigDict
 
 from core.clock import RunClock, wall_ns
@@ -94,6 +95,11 @@ class RunFolder:
                 continue  # replaced between listing and reading
         return found
 
+    def in_use(self) -> bool:
+        """Tell whether processes of ``testbed up`` still work here."""
+        pids = self.statuses().get("supervisor", {}).get("pids", {})
+        return isinstance(pids, dict) and any(_works_in(self.root, int(pid)) for pid in pids.values())
+
     def write_manifest(self, manifest: Manifest) -> None:
         """Write ``run.json`` in one step."""
         scratch = self.manifest_file.with_suffix(".part")
@@ -108,6 +114,14 @@ class RunFolder:
             raise ConfigError(str(self.manifest_file), "no such run", "start one with: testbed up") from error
 
 
+def _works_in(folder: Path, pid: int) -> bool:
+    """Tell whether a process lives and has a folder on its command line: numbers of processes come again."""
+    try:
+        return pid > 0 and str(folder) in psutil.Process(pid).cmdline()
+    except psutil.Error:
+        return False
+
+
 def new_run(data_dir: Path, scenario: str) -> RunFolder:
     """Create the folder of a new run below ``data_dir/runs`` and forget all but the last few runs."""
     stamp = datetime.fromtimestamp(wall_ns() / 1e9, UTC).strftime("%Y%m%d-%H%M%S")
@@ -117,7 +131,8 @@ def new_run(data_dir: Path, scenario: str) -> RunFolder:
     run = RunFolder(folder)
     run.make()
     for old in runs(data_dir)[:-KEEP]:
-        shutil.rmtree(old.root, ignore_errors=True)
+        if not old.in_use():
+            shutil.rmtree(old.root, ignore_errors=True)
     return run
 
 

@@ -31,6 +31,10 @@ from wire.opcua.identity import identity
 
 QUANTUM = 50_000_000
 ROLE = "simulator"
+#: s; below the time that a container is given to end in
+DRAIN_S = 20.0
+#: s without the broker until people hear of it
+PATIENCE_S = 3
 
 
 def build(scenario: Scenario, manifest: Manifest) -> World:
@@ -78,7 +82,8 @@ async def run(folder: RunFolder, control: Control, resume: bool = False) -> None
         publishers = await _publishers(stack, world, manifest, folder, inbox)
         pacer = _pacer(world, publishers, scenario, manifest, folder, inbox, metrics)
         producing = asyncio.create_task(pacer.run(), name="pacer")
-        reporting = asyncio.create_task(_report(pacer, metrics, folder, control), name="report")
+        mqtt = publishers.get("mqtt")
+        reporting = asyncio.create_task(_report(pacer, metrics, folder, control, manifest.mqtt, mqtt), name="report")
         try:
             control.say("ready", devices=len(world.devices))
             await _serve(pacer, producing, control, metrics)
@@ -101,7 +106,11 @@ async def _serve(pacer: Pacer, producing: asyncio.Task[None], control: Control, 
         pacer.drain()
         if what == "stop":
             return
-        await producing
+        await asyncio.wait({producing}, timeout=DRAIN_S)
+        if producing.done():
+            producing.result()
+        else:
+            control.say("told", text=f"rows of the simulator still wait for their server after {DRAIN_S:.0f} s")
         control.say("drained", **status(pacer, metrics), **final(pacer))
         order = asyncio.create_task(control.next(), name="order")
 
@@ -198,12 +207,22 @@ def final(pacer: Pacer) -> dict[str, Any]:
     }
 
 
-async def _report(pacer: Pacer, metrics: Metrics, folder: RunFolder, control: Control) -> None:
+async def _report(
+    pacer: Pacer, metrics: Metrics, folder: RunFolder, control: Control, broker: str, mqtt: Publisher | None
+) -> None:
+    """Renew the status every second, and say when the broker is away for long."""
+    away = 0
     while True:
         await asyncio.sleep(1.0)
         figures = status(pacer, metrics)
         folder.write_status(ROLE, figures)
         control.say("status", **figures)
+        connected = not isinstance(mqtt, MqttPublisher) or mqtt.connected
+        if connected and away >= PATIENCE_S:
+            control.say("told", text=f"the broker at {broker} is there again: what waited is sent")
+        away = 0 if connected else away + 1
+        if away == PATIENCE_S:
+            control.say("told", text=f"the broker at {broker} does not answer: rows wait for it")
 
 
 if __name__ == "__main__":
