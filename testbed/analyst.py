@@ -149,7 +149,8 @@ class Analyst:
             return
         for note in served.notes:
             self.counts[type(note).__name__] += 1
-            line = in_words(note, self._catalog)
+            # a command is told when it comes back through the gateway's audit
+            line = "" if isinstance(note, Command) else in_words(note, self._catalog)
             if line:
                 self._say(line)
         if served.findings and not self.first_finding_wall:

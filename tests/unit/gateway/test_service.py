@@ -228,6 +228,49 @@ async def test_drain_asks_for_what_is_missing_and_waits_for_it(tmp_path):
     assert (report["received"], report["open_gaps"], report["timed_out"]) == (8, 0, False)
 
 
+async def test_rows_announced_before_the_birth_are_asked_for(tmp_path):
+    """A gateway that comes after everything was sent: the retained state reaches it ahead of the retained birth."""
+    catalog = Catalog()
+    src = source(catalog)
+    made = gateway(tmp_path, catalog, {"mqtt": src})
+    async with running(made):
+        await src.feed(arrival(states=[NodeState("s/a/n", True, 7, {"s/a/p1/main": 1})]))
+        await src.feed(arrival(births=[device()]))
+        await until(lambda: src.asked)
+        assert src.asked[0][3:] == (0, 1)
+        await src.feed(arrival(rows([0, 1])))
+        report = await made.drain(timeout_s=10, quiet_s=0.05)
+    assert (report["received"], report["open_gaps"]) == (2, 0)
+
+
+async def test_drain_waits_for_what_was_sent_and_for_sources_that_are_away(tmp_path):
+    catalog = Catalog([device()])
+    src = source(catalog)
+    made = gateway(tmp_path, catalog, {"mqtt": src})
+    async with running(made):
+        draining = asyncio.create_task(made.drain(timeout_s=10, quiet_s=0.01, expected={"s/a/p1/main": 2}))
+        await src.feed(arrival(rows([0])))
+        await asyncio.sleep(0.1)
+        assert not draining.done()
+        await src.feed(arrival(rows([1])))
+        assert not (await draining)["timed_out"]
+        made.states["mqtt"].state = "waiting"
+        assert (await made.drain(timeout_s=0.1, quiet_s=0.01))["timed_out"]
+
+
+async def test_commands_without_an_answer_end_with_the_run(tmp_path):
+    catalog = Catalog([device()])
+    src = source(catalog)
+    made = gateway(tmp_path, catalog, {"mqtt": src})
+    async with running(made):
+        await src.feed(arrival(notes=[Command("r1", "s/a/p1", "stop", "user:kim", 1, 0)]))
+        await until(lambda: src.sent)
+        await made.drain(timeout_s=10, quiet_s=0.01)
+        assert made.snapshot()["commands"]["expired"] == 1
+    results = [n for r in records(tmp_path) if isinstance(r.content, list) for n in r.content]
+    assert [r.status for r in results if isinstance(r, CommandResult)] == ["expired"]
+
+
 async def test_drain_gives_up_on_a_device_that_does_not_answer(tmp_path):
     catalog = Catalog([device(replay=False)])
     src = source(catalog)
