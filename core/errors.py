@@ -10,6 +10,7 @@ TestbedError
 ├── StoreError           a store refused or is out of reach
 │   └── StoreUnavailable worth a retry: nothing was written
 ├── ModelError           a model cannot be trained, loaded or applied
+├── RunError             a run cannot go on: the machine, not the request, is at fault
 ├── CommandRefused       equipment or gateway declines a command, with its reason
 └── CommandFailed        equipment accepted a command and could not finish it
 """
@@ -73,6 +74,10 @@ class StoreUnavailable(StoreError):
 
 class ModelError(TestbedError):
     """A model cannot be trained, loaded or applied."""
+
+
+class RunError(TestbedError):
+    """A run cannot go on: the machine, not the request, is at fault."""
 
 
 class CommandRefused(TestbedError):

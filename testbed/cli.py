@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from core.clock import NS, parse_duration
-from core.errors import TestbedError
+from core.errors import RunError, StoreError, TestbedError, WireError
 from testbed import cli_chamber, cli_roles, cli_tools
 
 app = typer.Typer(
@@ -113,11 +113,11 @@ cli_roles.register(app)
 
 
 def main() -> None:
-    """Run the command line; an error meant for people is one line and exit code 2."""
+    """Run the command line; an error meant for people is one line and exit code 1 (machine) or 2 (request)."""
     try:
         app()
     except TestbedError as error:
         Console(stderr=True, highlight=False).print(f"[red]testbed:[/red] {escape(str(error))}", soft_wrap=True)
-        raise SystemExit(2) from None
+        raise SystemExit(1 if isinstance(error, (RunError, WireError, StoreError)) else 2) from None
     except KeyboardInterrupt:
         raise SystemExit(130) from None

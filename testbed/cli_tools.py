@@ -155,6 +155,8 @@ def reset(
         typer.confirm(f"delete {len(found)} runs at {data_dir / 'runs'}?", abort=True)
     for run in found:
         shutil.rmtree(run.root)
+    if not kept:
+        shutil.rmtree(data_dir / "runs")
     sys.stdout.write(f"{len(found)} runs deleted\n")
 
 

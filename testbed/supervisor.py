@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from core.clock import NS, mono_ns
-from core.errors import TestbedError
+from core.errors import RunError
 from testbed.children import Child
 from testbed.runfolder import RunFolder
 
@@ -62,14 +62,14 @@ class Supervisor:
         self._write_pids()
 
     async def ready(self, seconds: float = 120.0) -> None:
-        """Wait until every role has said that it is ready; raises TestbedError naming the one that has not."""
+        """Wait until every role has said that it is ready; raises RunError naming the one that has not."""
         deadline = mono_ns() + seconds * NS
         for child in self.children.values():
             while not await child.said("ready", 1.0):
                 if self.failed:
-                    raise TestbedError(self.failed)
+                    raise RunError(self.failed)
                 if mono_ns() > deadline:
-                    raise TestbedError(f"{child.role} is not ready after {seconds:.0f} s; see logs/{child.role}.log")
+                    raise RunError(f"{child.role} is not ready after {seconds:.0f} s; see logs/{child.role}.log")
 
     async def drain(self) -> None:
         """Stop production and carry every row to its end, room by room along the loop."""

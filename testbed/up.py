@@ -17,7 +17,7 @@ from typing import Any
 import psutil
 
 from core.clock import NS, mono_ns, wall_ns
-from core.errors import TestbedError
+from core.errors import RunError, TestbedError
 from simulator.commandlog import read_log
 from testbed import report
 from testbed.brokerkeeper import BrokerKeeper
@@ -144,7 +144,7 @@ class Up:
                     finally:
                         await supervisor.stop()
         if supervisor.failed:
-            raise TestbedError(supervisor.failed)
+            raise RunError(supervisor.failed)
         result = report.build(run.manifest(), supervisor.statuses, wall_s, supervisor.restarts + keeper.restarts)
         run.report.write_text(json.dumps(result, indent=1, ensure_ascii=False), encoding="utf-8")
         return result
