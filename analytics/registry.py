@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,12 @@ FORMAT = 1
 _TRUSTED = ("sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor", "sklearn.tree._tree.Tree")
 _DETECTORS: TypeAdapter[list[Any]] = TypeAdapter(list[DetectorConfig])
 _SLOTS: TypeAdapter[list[Slot]] = TypeAdapter(list[Slot])
+
+
+def warm_up() -> None:
+    """Import what loading a model needs: more than a second that can be spent before one is there."""
+    import_module("skops.io")
+    import_module("sklearn.ensemble")
 
 
 def save(model: GroupModel, folder: Path) -> None:

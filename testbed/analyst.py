@@ -18,6 +18,7 @@ from core.errors import TestbedError
 from core.finding import Finding, Prognosis, WorkOrder
 from core.ports import Note
 from testbed.examination import Examination
+from testbed.learning import warm_up
 from testbed.link import RequestLink
 from testbed.runfolder import RunFolder
 from testbed.scenario import Scenario
@@ -71,10 +72,11 @@ class Analyst:
             self._exam.start()
         if self._scenario.config.history.days:
             await _there(self._folder.history / "rendered.json")
-            loading = asyncio.create_task(asyncio.to_thread(shelves.load_history), name="load history")
+            await asyncio.to_thread(warm_up)
             await _there(self._folder.history / "trained.json")
             await self._take_up()
-            rows = await loading
+            # insight first: two processors do not train and load at once
+            rows = await asyncio.to_thread(shelves.load_history)
             self._say(f"history in the store: {rows:,} rows")
         await asyncio.Event().wait()
 

@@ -28,6 +28,13 @@ def train(folder: RunFolder, config: AnalyticsConfig, seed: int) -> TrainedModel
     return models
 
 
+def warm_up() -> None:
+    """Import what the models need, while another process still trains them. Blocking."""
+    from analytics import registry
+
+    registry.warm_up()
+
+
 def take_up(folder: RunFolder, config: AnalyticsConfig) -> TrainedModels:
     """Load the saved models and what the history handed over to go on from. Blocking."""
     from analytics import registry
