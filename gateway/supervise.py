@@ -87,6 +87,7 @@ async def supervise(
 
 async def _close(source: Source, state: SourceState) -> None:
     try:
-        await asyncio.wait_for(source.close(), 5.0)
+        async with asyncio.timeout(5.0):  # wait_for would swallow a cancellation that meets a failing close
+            await source.close()
     except Exception as error:  # noqa: BLE001 - a source that cannot even close must not stop the others
         log.warning("source %s did not close: %s", state.name, error or type(error).__name__)
