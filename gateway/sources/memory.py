@@ -64,12 +64,13 @@ class MemorySource:
         for arrival in arrivals:
             for device in arrival.births:
                 self.catalog.add(device)
-        self._unacked.append(arrivals)
+        unacked = self._unacked
+        unacked.append(arrivals)
 
         async def ack() -> None:
-            if not self.connected:
+            if not self.connected or unacked is not self._unacked:  # of an earlier connection: it comes again
                 raise NotConnected("dropped")
-            self._unacked.remove(arrivals)
+            unacked.remove(arrivals)
             self.acked += 1
 
         return arrivals, ack
