@@ -15,6 +15,8 @@ from core.errors import TestbedError
 
 NS = 1_000_000_000
 MS = 1_000_000
+#: end of a range of time (ns) that is open
+FOREVER = 2**63 - 1
 _UNITS = {"ns": 1, "us": 1_000, "ms": MS, "s": NS, "m": 60 * NS, "min": 60 * NS, "h": 3600 * NS, "d": 86_400 * NS}
 _DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([a-z]+)\s*")
 

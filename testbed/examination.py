@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from core.catalog import Catalog
-from core.clock import NS
+from core.clock import FOREVER, NS
 from core.config import Config, Duration
 from core.errors import TestbedError
 from core.finding import Prognosis
@@ -21,8 +21,6 @@ from core.ports import HistoryReader
 
 if TYPE_CHECKING:
     from analytics.cmapss import CmapssModel
-
-FOREVER = 2**63 - 1
 
 
 class CmapssExam(Config):

@@ -8,14 +8,13 @@ from pathlib import Path
 import pyarrow as pa
 
 from core.catalog import Catalog
+from core.clock import FOREVER
 from core.errors import TestbedError
 from gateway.stores.duck import DuckStore
 from testbed.runfolder import RunFolder
 from testbed.scenario import read
 from testbed.shelves import MAIN, Shelves
 from testbed.storage import with_store
-
-FOREVER = 2**63 - 1
 
 
 def open_store(run: RunFolder) -> tuple[Shelves, DuckStore]:

@@ -10,8 +10,8 @@ from simulator.world import World
 from testbed.scenario import Scenario
 
 DAY_S = 86_400
-#: bytes a stored value takes in DuckDB on disk, and bytes a JSON row takes on the wire (measured on the smoke
-#: scenario; orders of magnitude for planning, not a promise)
+#: bytes a stored value takes in DuckDB on disk, and bytes a JSON row takes on the wire (assumed: orders
+#: of magnitude for planning, not a promise)
 STORED_BYTES_PER_VALUE = 4.0
 WIRE_BYTES_PER_ROW = 70.0
 WIRE_BYTES_PER_VALUE = 14.0

@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import signal
-import socket
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -26,7 +25,7 @@ from testbed.runfolder import Manifest, RunFolder, new_run
 from testbed.scenario import Scenario
 from testbed.storage import asked_store, choose_store
 from testbed.supervisor import Supervisor
-from wire.broker import Broker
+from wire.broker import Broker, free_port
 from wire.broker_config import BrokerConfig
 from wire.session import MqttConfig, endpoint
 
@@ -53,13 +52,6 @@ class Options:
     replay_commands: Path | None = None
     quantum_ns: int | None = None
     keep_hash: bool = True
-
-
-def free_port() -> int:
-    """Return a free TCP port on loopback."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def launched_ns() -> int:

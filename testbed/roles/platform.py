@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from core.batch import Batch
 from core.catalog import Catalog
+from core.clock import FOREVER
 from core.command import Command, CommandResult, Event
 from core.finding import Finding, Prognosis, WorkOrder
 from core.ports import Note
@@ -30,7 +31,6 @@ from testbed.storage import with_store
 
 ROLE = "platform"
 DRAIN_S = 30.0
-FOREVER = 2**63 - 1
 log = logging.getLogger(__name__)
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from core.clock import FOREVER
 from testbed.control import Control
-from testbed.export import FOREVER, open_store
+from testbed.export import open_store
 from testbed.runfolder import RunFolder
 
 
