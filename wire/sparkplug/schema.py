@@ -1,0 +1,113 @@
+"""The messages of a Sparkplug B payload, described to protobuf in Python instead of in a compiled file.
+
+Field numbers and types are those that the specification publishes (Sparkplug 3.0.0, chapter 6, "Google Protocol
+Buffer Schema"); on the wire nothing else counts. Extension ranges are left out: unknown fields are kept aside by
+protobuf either way.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+
+_PACKAGE = "testbed.sparkplug"
+_F = descriptor_pb2.FieldDescriptorProto
+_SCALARS = {
+    "bool": _F.TYPE_BOOL,
+    "bytes": _F.TYPE_BYTES,
+    "double": _F.TYPE_DOUBLE,
+    "float": _F.TYPE_FLOAT,
+    "string": _F.TYPE_STRING,
+    "uint32": _F.TYPE_UINT32,
+    "uint64": _F.TYPE_UINT64,
+}
+_SIMPLE = (
+    ("int_value", "uint32"),
+    ("long_value", "uint64"),
+    ("float_value", "float"),
+    ("double_value", "double"),
+    ("boolean_value", "bool"),
+    ("string_value", "string"),
+)
+
+
+def _oneof(first: int, *more: tuple[str, str]) -> tuple[str, ...]:
+    """Return the fields of a ``value`` choice, numbered from ``first``."""
+    return tuple(f"{kind}| {name} {first + i}" for i, (name, kind) in enumerate((*_SIMPLE, *more)))
+
+
+#: message -> fields as "type name number"; ``*`` repeated, ``|`` part of the oneof ``value``
+_MESSAGES: dict[str, tuple[str, ...]] = {
+    "Payload": ("uint64 timestamp 1", "Metric* metrics 2", "uint64 seq 3", "string uuid 4", "bytes body 5"),
+    "Metric": (
+        "string name 1",
+        "uint64 alias 2",
+        "uint64 timestamp 3",
+        "uint32 datatype 4",
+        "bool is_historical 5",
+        "bool is_transient 6",
+        "bool is_null 7",
+        "MetaData metadata 8",
+        "PropertySet properties 9",
+        *_oneof(10, ("bytes_value", "bytes"), ("dataset_value", "DataSet"), ("template_value", "Template")),
+    ),
+    "MetaData": (
+        "bool is_multi_part 1",
+        "string content_type 2",
+        "uint64 size 3",
+        "uint64 seq 4",
+        "string file_name 5",
+        "string file_type 6",
+        "string md5 7",
+        "string description 8",
+    ),
+    "PropertySet": ("string* keys 1", "PropertyValue* values 2"),
+    "PropertySetList": ("PropertySet* propertyset 1",),
+    "PropertyValue": (
+        "uint32 type 1",
+        "bool is_null 2",
+        *_oneof(3, ("propertyset_value", "PropertySet"), ("propertysets_value", "PropertySetList")),
+    ),
+    "DataSet": ("uint64 num_of_columns 1", "string* columns 2", "uint32* types 3", "Row* rows 4"),
+    "Row": ("DataSetValue* elements 1",),
+    "DataSetValue": _oneof(1),
+    "Template": (
+        "string version 1",
+        "Metric* metrics 2",
+        "Parameter* parameters 3",
+        "string template_ref 4",
+        "bool is_definition 5",
+    ),
+    "Parameter": ("string name 1", "uint32 type 2", *_oneof(3)),
+}
+
+
+def _describe() -> descriptor_pb2.FileDescriptorProto:
+    file = descriptor_pb2.FileDescriptorProto(name="testbed/sparkplug.proto", package=_PACKAGE, syntax="proto2")
+    for name, fields in _MESSAGES.items():
+        message = file.message_type.add(name=name)
+        if any("|" in field for field in fields):
+            message.oneof_decl.add(name="value")
+        for text in fields:
+            kind, label, number = text.split()
+            bare = kind.rstrip("*|")
+            field = message.field.add(name=label, number=int(number))
+            field.label = _F.LABEL_REPEATED if kind.endswith("*") else _F.LABEL_OPTIONAL
+            if kind.endswith("|"):
+                field.oneof_index = 0
+            if bare in _SCALARS:
+                field.type = _SCALARS[bare]
+            else:
+                field.type, field.type_name = _F.TYPE_MESSAGE, f".{_PACKAGE}.{bare}"
+    return file
+
+
+def _build() -> Any:
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(_describe())
+    return message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{_PACKAGE}.Payload"))
+
+
+#: the message class of a whole payload; the others are made through its fields
+PayloadMessage: Any = _build()
