@@ -7,11 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from google.protobuf.message import DecodeError as ProtobufError
-
 from core.errors import DecodeError, RejectedError
 from wire.sparkplug.datatypes import FIELD, DataType, from_wire, to_wire
-from wire.sparkplug.schema import PayloadMessage
+from wire.sparkplug.schema import message_class, parse
 
 MAX_BYTES = 8 << 20
 MAX_METRICS = 100_000
@@ -90,7 +88,7 @@ class Payload:
 
 def encode(payload: Payload) -> bytes:
     """Return the bytes of a payload; raises RejectedError ``bad-value`` for a value that does not fit its type."""
-    out = PayloadMessage()
+    out = message_class()()
     if payload.timestamp is not None:
         out.timestamp = payload.timestamp
     if payload.seq is not None:
@@ -230,7 +228,7 @@ def _decode(data: bytes, max_bytes: int) -> Payload:
     if len(data) > max_bytes:
         raise RejectedError("too-large", f"{len(data)} bytes, at most {max_bytes}")
     try:
-        message = PayloadMessage.FromString(data)
+        message = parse(data)
         if len(message.metrics) > MAX_METRICS:
             raise RejectedError("too-large", f"{len(message.metrics)} metrics, at most {MAX_METRICS}")
         return Payload(
@@ -240,7 +238,7 @@ def _decode(data: bytes, max_bytes: int) -> Payload:
             message.uuid,
             message.body,
         )
-    except (ProtobufError, UnicodeDecodeError, RecursionError) as error:
+    except (UnicodeDecodeError, RecursionError) as error:
         raise DecodeError("bad-protobuf", str(error)[:200]) from error
 
 

@@ -7,21 +7,13 @@ protobuf either way.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+from core.errors import DecodeError
 
 _PACKAGE = "testbed.sparkplug"
-_F = descriptor_pb2.FieldDescriptorProto
-_SCALARS = {
-    "bool": _F.TYPE_BOOL,
-    "bytes": _F.TYPE_BYTES,
-    "double": _F.TYPE_DOUBLE,
-    "float": _F.TYPE_FLOAT,
-    "string": _F.TYPE_STRING,
-    "uint32": _F.TYPE_UINT32,
-    "uint64": _F.TYPE_UINT64,
-}
+_SCALARS = ("bool", "bytes", "double", "float", "string", "uint32", "uint64")
 _SIMPLE = (
     ("int_value", "uint32"),
     ("long_value", "uint64"),
@@ -83,31 +75,43 @@ _MESSAGES: dict[str, tuple[str, ...]] = {
 }
 
 
-def _describe() -> descriptor_pb2.FileDescriptorProto:
+@cache
+def message_class() -> Any:
+    """Return the message class of a whole payload; the others are made through its fields.
+
+    protobuf is imported here, since most processes never meet a payload.
+    """
+    from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+
     file = descriptor_pb2.FileDescriptorProto(name="testbed/sparkplug.proto", package=_PACKAGE, syntax="proto2")
     for name, fields in _MESSAGES.items():
         message = file.message_type.add(name=name)
         if any("|" in field for field in fields):
             message.oneof_decl.add(name="value")
         for text in fields:
-            kind, label, number = text.split()
-            bare = kind.rstrip("*|")
-            field = message.field.add(name=label, number=int(number))
-            field.label = _F.LABEL_REPEATED if kind.endswith("*") else _F.LABEL_OPTIONAL
-            if kind.endswith("|"):
-                field.oneof_index = 0
-            if bare in _SCALARS:
-                field.type = _SCALARS[bare]
-            else:
-                field.type, field.type_name = _F.TYPE_MESSAGE, f".{_PACKAGE}.{bare}"
-    return file
-
-
-def _build() -> Any:
+            _describe(message.field.add(), *text.split())
     pool = descriptor_pool.DescriptorPool()
-    pool.Add(_describe())
+    pool.Add(file)
     return message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{_PACKAGE}.Payload"))
 
 
-#: the message class of a whole payload; the others are made through its fields
-PayloadMessage: Any = _build()
+def _describe(field: Any, kind: str, name: str, number: str) -> None:
+    bare = kind.rstrip("*|")
+    field.name, field.number = name, int(number)
+    field.label = field.LABEL_REPEATED if kind.endswith("*") else field.LABEL_OPTIONAL
+    if kind.endswith("|"):
+        field.oneof_index = 0
+    if bare in _SCALARS:
+        field.type = getattr(field, f"TYPE_{bare.upper()}")
+    else:
+        field.type, field.type_name = field.TYPE_MESSAGE, f".{_PACKAGE}.{bare}"
+
+
+def parse(data: bytes) -> Any:
+    """Return a payload message; raises DecodeError ``bad-protobuf``."""
+    from google.protobuf.message import DecodeError as ProtobufError
+
+    try:
+        return message_class().FromString(data)
+    except ProtobufError as error:
+        raise DecodeError("bad-protobuf", str(error)[:200]) from error

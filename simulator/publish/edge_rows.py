@@ -1,0 +1,84 @@
+"""What an edge node still has to say and what it said last: store and forward."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from core.batch import Batch
+from core.clock import mono_ns
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Rows of one stream of a device (``batch``), a mark of the last row, or a note (``text``).
+
+    ``again``: it may go out twice, since a receiver knows it again.
+    """
+
+    device: str
+    stream: str
+    batch: Batch | None = None
+    text: str = ""
+    mark: bool = False
+    historical: bool = False
+
+    @property
+    def size(self) -> int:
+        """Bytes it takes on the wire, roughly."""
+        return len(self.text) + (0 if self.batch is None else 24 * len(self.batch) + 20 * self.batch.values)
+
+    @property
+    def again(self) -> bool:
+        """Tell whether it may go out twice: rows carry numbers, results ids."""
+        return self.batch is not None or self.stream == "Command/Result"
+
+
+class Outbox:
+    """Pieces in order; those sent within the last ``overlap`` ns go out again after a break.
+
+    A message of QoS 0 that was written may still be lost with the connection that took it.
+    """
+
+    def __init__(self, overlap: int) -> None:
+        self.bytes = 0
+        self._overlap = overlap
+        self._waiting: deque[Piece] = deque()
+        self._sent: deque[tuple[int, Piece]] = deque()
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def put(self, piece: Piece) -> None:
+        """Add what is to be sent."""
+        self._waiting.append(piece)
+        self.bytes += piece.size
+
+    def take(self, most: int) -> list[Piece]:
+        """Return the next pieces of one device; they count as sent."""
+        out: list[Piece] = []
+        now = mono_ns()
+        values = 0
+        while self._waiting and (not out or (self._waiting[0].device == out[0].device and values < most)):
+            piece = self._waiting.popleft()
+            self.bytes -= piece.size
+            values += 1 if piece.batch is None else piece.batch.values
+            out.append(piece)
+            if piece.again and not piece.mark:
+                self._sent.append((now, piece))
+        while self._sent and now - self._sent[0][0] > self._overlap:
+            self._sent.popleft()
+        return out
+
+    def rewind(self) -> None:
+        """Put what was sent last before what waits, and call all rows historical: a session has ended."""
+        recent = [piece for _, piece in self._sent]
+        self._sent.clear()
+        pieces = [replace(p, historical=True) if p.batch is not None and not p.mark else p for p in recent]
+        pieces += [replace(p, historical=True) if p.batch is not None and not p.mark else p for p in self._pending()]
+        self._waiting = deque(pieces)
+        self.bytes = sum(piece.size for piece in pieces)
+
+    def _pending(self) -> Iterator[Piece]:
+        yield from self._waiting
