@@ -29,6 +29,8 @@ from wire.sparkplug.payload import MAX_BYTES, Payload, encode
 _ASK_AGAIN = 5 * SECOND
 _COMMAND_LIFE = 30 * SECOND
 _IDLE_S = 1.0
+#: nodes with this primary host are born by themselves; the others are asked
+_ROLL_CALL = 1 * SECOND
 
 
 class SparkplugSourceConfig(MqttConfig):
@@ -72,11 +74,12 @@ class SparkplugSource:
         self._writes = Writes()
         self._reader = Reader(catalog, self.nodes, self.metrics, self._writes, config.max_bytes)
         self._born_at = 0
+        self._roll_call = 0
 
     # --- Source -------------------------------------------------------------------------------------------
 
     async def connect(self) -> None:
-        """Connect with a death certificate, listen, say that this host is online, ask known nodes for births."""
+        """Connect with a death certificate, listen, and say that this host is online."""
         host = self.config.host_id
         self._born_at = wall_ns() // MS
         self._session.will = Will(names.of_host(host), encode_state(False, self._born_at)) if host else None
@@ -84,9 +87,7 @@ class SparkplugSource:
         self._reader.forget()  # what was said meanwhile is lost: no session outlives the connection
         await self._session.subscribe([*([names.of_host(host)] if host else []), *self.config.filters])
         await self._say_online()
-        nodes = {original(d)[:2] for d in self.catalog.devices.values() if "sparkplug" in d.protocols}
-        for group, node in nodes:
-            await self._ask_birth(self._reader.node(group, node))
+        self._roll_call = mono_ns() + _ROLL_CALL
 
     async def read(self) -> tuple[Sequence[Arrival], Ack]:
         """Return what arrived. The acknowledgement costs nothing: QoS 0 has none."""
@@ -99,7 +100,7 @@ class SparkplugSource:
                 else:
                     self._reader.take(message, intake)
             self._reader.release(mono_ns(), self.config.reorder, intake)
-            for node in intake.ask:
+            for node in [*intake.ask, *self._silent()]:
                 await self._ask_birth(node)
             self.metrics.count("messages_received", len(messages))
             arrivals = intake.arrivals()
@@ -149,6 +150,15 @@ class SparkplugSource:
     def _session_of(self, device: DeviceSpec) -> tuple[NodeSession, str]:
         group, node, name = original(device)
         return self._reader.node(group, node), name
+
+    def _silent(self) -> list[NodeSession]:
+        """Return the nodes of the catalogue that have not come by themselves a while after the connection."""
+        if not self._roll_call or mono_ns() < self._roll_call:
+            return []
+        self._roll_call = 0
+        known = {original(d)[:2] for d in self.catalog.devices.values() if "sparkplug" in d.protocols}
+        nodes = [self._reader.node(group, node) for group, node in known]
+        return [node for node in nodes if not node.online]
 
     def _patience(self) -> float:
         """Return how long a read may take, s: a message that waits for another is not forgotten."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from core.batch import Batch
@@ -67,18 +66,19 @@ class Outbox:
             out.append(piece)
             if piece.again and not piece.mark:
                 self._sent.append((now, piece))
-        while self._sent and now - self._sent[0][0] > self._overlap:
-            self._sent.popleft()
+        self._forget(now)
         return out
 
     def rewind(self) -> None:
         """Put what was sent last before what waits, and call all rows historical: a session has ended."""
-        recent = [piece for _, piece in self._sent]
+        self._forget(mono_ns())
+        pieces = [piece for _, piece in self._sent] + list(self._waiting)
         self._sent.clear()
-        pieces = [replace(p, historical=True) if p.batch is not None and not p.mark else p for p in recent]
-        pieces += [replace(p, historical=True) if p.batch is not None and not p.mark else p for p in self._pending()]
-        self._waiting = deque(pieces)
+        self._waiting = deque(
+            replace(piece, historical=True) if piece.batch is not None and not piece.mark else piece for piece in pieces
+        )
         self.bytes = sum(piece.size for piece in pieces)
 
-    def _pending(self) -> Iterator[Piece]:
-        yield from self._waiting
+    def _forget(self, now: int) -> None:
+        while self._sent and now - self._sent[0][0] > self._overlap:
+            self._sent.popleft()

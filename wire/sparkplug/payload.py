@@ -110,7 +110,8 @@ def _write(out: Any, metric: Metric) -> None:
     if metric.timestamp is not None:
         out.timestamp = metric.timestamp
     datatype, value = metric.datatype, metric.value
-    out.datatype = datatype
+    if datatype:
+        out.datatype = datatype
     if metric.historical:
         out.is_historical = True
     if metric.transient:
@@ -128,7 +129,8 @@ def _write(out: Any, metric: Metric) -> None:
     elif isinstance(value, Template):
         _write_template(out.template_value, value)
     else:
-        setattr(out, _field(datatype), to_wire(datatype, value))
+        kind = datatype or _type_of(value)
+        setattr(out, _field(kind), to_wire(kind, value))
 
 
 def _field(datatype: int) -> str:
@@ -139,6 +141,7 @@ def _field(datatype: int) -> str:
 
 
 def _write_metadata(out: Any, data: MetaData) -> None:
+    out.SetInParent()
     for name, value in (
         ("is_multi_part", data.multi_part), ("content_type", data.content_type), ("size", data.size),
         ("seq", data.seq), ("file_name", data.file_name), ("file_type", data.file_type), ("md5", data.md5),

@@ -83,7 +83,9 @@ def message_class() -> Any:
     """
     from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
-    file = descriptor_pb2.FileDescriptorProto(name="testbed/sparkplug.proto", package=_PACKAGE, syntax="proto2")
+    file = descriptor_pb2.FileDescriptorProto(name="testbed/sparkplug.proto", package=_PACKAGE, syntax="editions")
+    file.edition = descriptor_pb2.EDITION_2023  # proto2 on the wire, and texts that are no UTF-8 are refused
+    file.options.features.repeated_field_encoding = descriptor_pb2.FeatureSet.EXPANDED
     for name, fields in _MESSAGES.items():
         message = file.message_type.add(name=name)
         if any("|" in field for field in fields):
