@@ -158,8 +158,8 @@ def _layout(stream: str, metric: Metric) -> LayoutSpec:
         low = high = None
     label = metric.name if unit is not None else f"{metric.name} [{str(said.get('engUnit'))[:40]}]"
     states = {0: "false", 1: "true"} if metric.datatype == D.BOOLEAN else None
-    name = spell(metric.name.rpartition("/")[2])
-    channel = ChannelSpec(name, "value", unit or "1", low, high, states=states, label=Name(label, label))
+    # a channel is asked for by device and name alone: the last part of the name would not be enough
+    channel = ChannelSpec(stream, "value", unit or "1", low, high, states=states, label=Name(label, label))
     return LayoutSpec(f"sparkplug.{stream}", (channel,))
 
 
