@@ -236,7 +236,9 @@ class EdgeNode:
             while self._unborn:
                 await self._device_birth(self._unborn.pop(0))
             while len(self.outbox) and not self._rebirth:
-                await self._data(self.outbox.take(_MOST))
+                pieces = self.outbox.next(_MOST)
+                await self._data(pieces)
+                self.outbox.sent(pieces)
             if not self._rebirth:
                 self._room.set()
                 await self._work.wait()

@@ -54,20 +54,26 @@ class Outbox:
         self._waiting.append(piece)
         self.bytes += piece.size
 
-    def take(self, most: int) -> list[Piece]:
-        """Return the next pieces of one device; they count as sent."""
+    def next(self, most: int) -> list[Piece]:
+        """Return the next pieces of one device, about ``most`` values; :meth:`sent` takes them out."""
         out: list[Piece] = []
-        now = mono_ns()
         values = 0
-        while self._waiting and (not out or (self._waiting[0].device == out[0].device and values < most)):
-            piece = self._waiting.popleft()
-            self.bytes -= piece.size
+        for piece in self._waiting:
+            if out and (piece.device != out[0].device or values >= most):
+                break
             values += 1 if piece.batch is None else piece.batch.values
             out.append(piece)
+        return out
+
+    def sent(self, pieces: list[Piece]) -> None:
+        """Note that the next pieces are handed over."""
+        now = mono_ns()
+        for piece in pieces:
+            self._waiting.popleft()
+            self.bytes -= piece.size
             if piece.again and not piece.mark:
                 self._sent.append((now, piece))
         self._forget(now)
-        return out
 
     def rewind(self) -> None:
         """Put what was sent last before what waits, and call all rows historical: a session has ended."""

@@ -257,13 +257,13 @@ def _inflate(body: bytes, max_bytes: int) -> bytes:
 
 
 def _read(message: Any) -> Metric:
-    datatype = message.datatype
+    datatype, t, alias = message.datatype, message.timestamp, message.alias
     return Metric(
         message.name,
         datatype,
         None if message.is_null else _value(message, datatype),
-        message.timestamp if message.HasField("timestamp") else None,
-        message.alias if message.HasField("alias") else None,
+        t if t or message.HasField("timestamp") else None,  # asking for presence costs: only where it matters
+        alias if alias or message.HasField("alias") else None,
         _properties(message.properties) if message.HasField("properties") else {},
         message.is_historical,
         message.is_transient,
