@@ -78,7 +78,8 @@ def _embedded(
     scenario: Scenario, manifest: Manifest, folder: RunFolder
 ) -> tuple[MqttSourceConfig | SparkplugSourceConfig | OpcuaSourceConfig, ...]:
     spoken = {protocol for domain in scenario.domains for entry in domain.equipment for protocol in entry.protocols}
-    broker = MqttSourceConfig(url=manifest.mqtt), SparkplugSourceConfig(url=manifest.mqtt)
+    sparkplug = SparkplugSourceConfig(url=manifest.mqtt, host_id=manifest.sparkplug_host)
+    broker = MqttSourceConfig(url=manifest.mqtt), sparkplug
     if "opcua" not in spoken:
         return broker
     return *broker, OpcuaSourceConfig(url=manifest.opcua, security=identity(folder.opcua, manifest.opcua, ROLE))

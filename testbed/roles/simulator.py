@@ -138,7 +138,7 @@ def _settings(manifest: Manifest, folder: RunFolder) -> tuple[Publish, ...]:
     security = identity(folder.opcua, manifest.opcua, ROLE)
     return (
         MqttPublisherConfig(url=manifest.mqtt),
-        SparkplugPublisherConfig(url=manifest.mqtt),
+        SparkplugPublisherConfig(url=manifest.mqtt, primary_host=manifest.sparkplug_host),
         OpcuaPublisherConfig(host=place.hostname or "127.0.0.1", port=place.port or 4840, security=security),
     )
 
