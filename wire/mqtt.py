@@ -200,9 +200,8 @@ class MqttSession:
 
     def _resend(self) -> None:
         """Send again what an earlier connection left unacknowledged, before anything new; QoS 0 asks for no more."""
-        left = [message for message in self._unacked.values() if message[3]]
-        self._unacked.clear()
-        for message in left:
+        left, self._unacked = self._unacked, {}
+        for message in (message for message in left.values() if message[3]):
             self._send(self._live(), *message)
 
     def _live(self) -> paho.Client:
