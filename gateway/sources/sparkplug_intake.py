@@ -89,8 +89,7 @@ class Reader:
     def forget(self) -> None:
         """End every session: what was said while nobody listened is not known."""
         for node in self.nodes.values():
-            node.end()
-            node.asked = 0
+            node.lapse()
 
     def take(self, message: Message, intake: Intake) -> None:
         """Take a message in."""
@@ -129,8 +128,6 @@ class Reader:
         bdseq, seq = read_bdseq(incoming.payload), incoming.payload.seq
         if seq is None or not 0 <= seq <= 255:
             raise RejectedError("bad-seq", f"an NBIRTH needs a sequence number of 0 to 255, not {seq}")
-        known = {name: s for name, s in node.devices.items() if not s.online}
-        again = not node.online and node.births > 0
         for left in node.begin(bdseq, seq):
             self._read(node, left, intake)
         for ident, device in node.rebirths:
@@ -138,8 +135,6 @@ class Reader:
         node.rebirths.clear()
         where = place(node.group, node.node)
         intake.states.append(NodeState(where.node_path, True))
-        if again:
-            self._tell(list(known.values()), "online", "the edge node is there again", "info", intake)
         self._introduce(node, incoming, intake)
 
     def _end(self, node: NodeSession, incoming: Incoming, intake: Intake) -> None:
@@ -162,12 +157,14 @@ class Reader:
         """Read a birth: the catalogue learns the device, and its present values are rows like others."""
         topic = incoming.topic
         born = read_birth(topic, incoming.payload.metrics)
-        if born.device is not None:
-            before = self.catalog.devices.get(born.place.path)
-            if before is not None and ("sparkplug" not in before.protocols or before.node != born.device.node):
-                raise RejectedError("device-taken", f"{born.place.path} is another connection's device")
+        before = self.catalog.devices.get(born.place.path)
+        if before is not None and ("sparkplug" not in before.protocols or before.node != born.place.node):
+            raise RejectedError("device-taken", f"{born.place.path} is another connection's device")
+        back = node.back(topic.device, before is not None)
         session = node.introduce(topic.device, born)
         if born.device is not None:
+            if back:
+                self._tell([session], "online", "it is there again", "info", intake)
             settled = self.catalog.add(born.device)
             if settled != before:
                 intake.births[settled.path] = settled
@@ -186,6 +183,7 @@ class Reader:
                 raise RejectedError("no-birth", f"{topic.device or topic.node} has not introduced itself")
             if topic.kind == "DDEATH":
                 session.online = False
+                node.gone.add(topic.device)
                 self._tell([session], "offline", "the device died: values are stale", "warning", intake)
             else:
                 self._values(node, session, incoming, intake, birth=False)

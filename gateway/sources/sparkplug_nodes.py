@@ -48,7 +48,9 @@ class NodeSession:
         self.gaps = self.births = 0
         self.devices: dict[str, DeviceSession] = {}
         self.asked = 0
+        self.gone: set[str] = set()  # devices that were told to be offline
         self.rebirths: list[tuple[str, str]] = []  # (command id, device) that wait for the next birth
+        self._met: set[str] = set()
         self._aliases: dict[int, tuple[str, Slot]] = {}
         self._expected = 0
         self._ahead: dict[int, Incoming] = {}
@@ -71,12 +73,26 @@ class NodeSession:
 
     def end(self) -> list[DeviceSession]:
         """End the session (NDEATH); returns the devices that were online: their values are stale now."""
-        self.online = False
+        gone = {name: device for name, device in self.devices.items() if device.online}
+        self.lapse()
+        self.gone |= gone.keys()
+        return list(gone.values())
+
+    def lapse(self) -> None:
+        """End the session for want of listening: nobody died, but what was said is not known."""
+        self.online, self.asked = False, 0
         self._ahead.clear()
-        gone = [device for device in self.devices.values() if device.online]
-        for device in gone:
+        for device in self.devices.values():
             device.online = False
-        return gone
+
+    def back(self, name: str, catalogued: bool) -> bool:
+        """Tell whether a birth brings a device back: it was gone, or is known from before this process."""
+        first = name not in self._met
+        self._met.add(name)
+        if name in self.gone:
+            self.gone.remove(name)
+            return True
+        return first and catalogued
 
     def arrived(self, incoming: Incoming, now: int) -> list[Incoming]:
         """Take a message in; returns those whose turn it is."""

@@ -213,7 +213,9 @@ async def test_a_device_death_is_not_its_nodes():
         await bench.say("DDATA", 3, named("a", 1.0), device=DEVICE)
         assert reasons(await bench.read()) == ["no-birth"]
         await bench.say("DBIRTH", 4, named("a", 2.0, t=T + 9), device=DEVICE)
-        assert rows(await bench.read(), bench.source) == [("a", 9, 2.0)]
+        arrivals = await bench.read()
+        assert rows(arrivals, bench.source) == [("a", 9, 2.0)]
+        assert [e.name for e in notes(arrivals, Event)] == ["online"]
 
 
 @pytest.mark.parametrize(
@@ -342,3 +344,5 @@ async def test_a_host_that_comes_back_asks_the_nodes_it_knows():
         again.source._roll_call = 1  # the second in which they come by themselves is over
         await again.quiet()
         assert await again.rebirth_asked()
+        await again.birth(named("a", 1.0))  # whoever was told offline in the last life of this host is told online
+        assert [e.name for e in notes(await again.read(), Event)] == ["online"]
