@@ -158,17 +158,20 @@ class Reader:
         topic = incoming.topic
         born = read_birth(topic, incoming.payload.metrics)
         before = self.catalog.devices.get(born.place.path)
-        if before is not None and ("sparkplug" not in before.protocols or before.node != born.place.node):
+        taken = before is not None and ("sparkplug" not in before.protocols or before.node != born.place.node)
+        if taken and born.device is not None:
             raise RejectedError("device-taken", f"{born.place.path} is another connection's device")
         back = node.back(topic.device, before is not None)
         session = node.introduce(topic.device, born)
         if born.device is not None:
-            if back:
-                self._tell([session], "online", "it is there again", "info", intake)
             settled = self.catalog.add(born.device)
             if settled != before:
                 intake.births[settled.path] = settled
-        self._values(node, session, incoming, intake, birth=True)
+        try:
+            self._values(node, session, incoming, intake, birth=True)
+        finally:
+            if back:
+                self._tell([session], "online", "it is there again", "info", intake)
 
     def _read(self, node: NodeSession, incoming: Incoming, intake: Intake) -> None:
         """Read a message whose turn it is."""
