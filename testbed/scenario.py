@@ -15,7 +15,7 @@ from core.clock import NS, wall_ns
 from core.config import Config, Duration, Label, load, parse, read_yaml
 from core.errors import ConfigError
 from gateway.kinds import GatewayConfig
-from simulator.domain import DomainConfig
+from simulator.domain import CopiesConfig, DomainConfig
 from simulator.faults import FaultConfig
 from simulator.world import WorldConfig
 from testbed.examination import CmapssExam
@@ -47,7 +47,7 @@ class HistoryConfig(Config):
 
 
 class ScenarioConfig(Config):
-    """A scenario file. ``domains`` and ``deploy`` are paths relative to the file."""
+    """A scenario file. ``domains`` and ``deploy`` are paths relative to the file; ``copies`` holds for every domain."""
 
     name: Label
     description: Label | None = None
@@ -57,6 +57,7 @@ class ScenarioConfig(Config):
     end: Duration | None = None
     quantum: Duration | None = None
     domains: tuple[str, ...] = Field(min_length=1)
+    copies: CopiesConfig | None = None
     deploy: str | None = None
     history: HistoryConfig = HistoryConfig()
     faults: tuple[FaultConfig, ...] = ()
@@ -135,6 +136,8 @@ def read(path: Path, data: Path | None = None) -> Scenario:
                 f"{path}:start", f"not a time: {config.start!r}", "write now or 2026-03-02T08:00:00Z"
             ) from error
     domains = tuple(_domain(path, name, data) for name in config.domains)
+    if config.copies is not None:
+        domains = tuple(domain.model_copy(update={"copies": config.copies}) for domain in domains)
     gateway = config.gateway or GatewayConfig()
     if config.deploy:
         deployed = load(_beside(path, config.deploy), DeployConfig).gateway
