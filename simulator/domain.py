@@ -51,7 +51,7 @@ class DomainConfig(Config):
         How often all of it exists.
     """
 
-    domain: Literal["factory", "logistics", "urban"]
+    domain: Literal["factory", "logistics", "urban", "own"]
     site: str = Field(pattern=IDENT)
     name: Name | None = None
     crew: int = Field(default=2, ge=1)
@@ -73,6 +73,7 @@ class DomainConfig(Config):
 def devices(domain: DomainConfig, root: int, where: str = "") -> Iterator[tuple[EquipmentConfig, DeviceSpec]]:
     """Yield every device of a domain with its entry."""
     seen: set[str] = set()
+    _check_families(domain, where or domain.domain)
     for copy in range(domain.copies.count):
         for index, entry in enumerate(domain.equipment):
             at = f"{where or domain.domain}:equipment.{index}"
@@ -83,6 +84,16 @@ def devices(domain: DomainConfig, root: int, where: str = "") -> Iterator[tuple[
                         raise ConfigError(at, f"two devices are called {spec.path}", "put {n} or another text in id")
                     seen.add(spec.path)
                     yield entry.nth(n - entry.first).linked(lambda flow, k=copy: copied(flow, k)), spec  # type: ignore[misc]
+
+
+def _check_families(domain: DomainConfig, where: str) -> None:
+    """Raise ConfigError where entries of one family are declared differently."""
+    known: dict[str, tuple[int, str]] = {}
+    for index, entry in enumerate(domain.equipment):
+        first, definition = known.setdefault(entry.family(), (index, entry.definition()))
+        if definition != entry.definition():
+            what = f"{entry.family()} is declared differently in equipment.{first}"
+            raise ConfigError(f"{where}:equipment.{index}", what, "give it another type, or differ in params only")
 
 
 def _areas(entry: EquipmentConfig, at: str) -> tuple[AreaConfig, ...]:
@@ -117,7 +128,7 @@ def _device(
         site=domain.site,
         area=area.id,
         device=name,
-        kind=entry.kind,
+        kind=entry.shown_kind(),
         domain=domain.domain,
         node=node,
         identity=Identity(

@@ -90,6 +90,7 @@ class World:
         self._notes: list[Event | CommandResult] = []
         self._rendered = self.epoch
         entries = [(d, entry, spec) for d in config.domains for entry, spec in devices(d, seed)]
+        _check_unique(entries)
         self.catalog = Catalog(spec for _, _, spec in entries)
         self.devices: list[DeviceSpec] = list(self.catalog.devices.values())
         self.fleets = _fleets([(entry, spec) for _, entry, spec in entries], self)
@@ -222,6 +223,21 @@ class World:
         at = max(fault.at, self.now)
         sampler.chain.faults.append(SensorFault(fault.fault, device, column, at, end, size, chance, key))
         self.truth.fault(asset.spec.path, fault.fault, channel, at, fault.until, str(fault.args))
+
+
+def _check_unique(entries: Sequence[tuple[DomainConfig, EquipmentConfig, DeviceSpec]]) -> None:
+    """Raise ConfigError where two domains have a device of one path, or declare one family differently."""
+    paths: set[str] = set()
+    families: dict[str, str] = {}
+    for domain, entry, spec in entries:
+        if spec.path in paths:
+            raise ConfigError(
+                f"{domain.domain}:equipment", f"another domain has a device {spec.path} too", "rename one"
+            )
+        paths.add(spec.path)
+        if families.setdefault(entry.family(), entry.definition()) != entry.definition():
+            hint = "give it another type"
+            raise ConfigError(f"{domain.domain}:equipment", f"another domain declares {entry.family()} too", hint)
 
 
 def _fleets(entries: Sequence[tuple[EquipmentConfig, DeviceSpec]], world: World) -> dict[str, Fleet]:

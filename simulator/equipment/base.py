@@ -109,3 +109,11 @@ class EquipmentConfig(Config):
     def family(self) -> str:
         """Return the name of the fleet it belongs to: entries of one family have equal channels and columns."""
         return self.kind
+
+    def shown_kind(self) -> str:
+        """Return the equipment kind that rules, models and pages see."""
+        return self.kind
+
+    def definition(self) -> str:
+        """Return what all entries of one family must have in common; empty where the kind's code sees to it."""
+        return ""
