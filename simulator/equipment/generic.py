@@ -58,13 +58,16 @@ class GenericConfig(EquipmentConfig):
     variables
         Behaviours that are not reported; formulas read them as channels.
     reports
-        Streams with their channels. The first begins with the channel ``state``.
+        Streams with their channels.
+    state
+        Whether the first stream begins with the channel ``state`` (a bare instrument has none).
     parts
         What wears: read as ``wear.<name>``, 0 new to 1 failed.
     """
 
     kind: Literal["generic"] = "generic"
     type: str = Field(pattern=NAME)
+    state: bool = True
     params: dict[Ident, float] = Field(default_factory=dict)
     variables: dict[Ident, Behaviour] = Field(default_factory=dict)
     reports: dict[Ident, ReportConfig] = Field(min_length=1)
@@ -120,7 +123,8 @@ class GenericConfig(EquipmentConfig):
         """Its streams, made once."""
         out: list[Stream] = []
         for name, report in self.reports.items():
-            state: tuple[Channel, ...] = () if out else (enumerated(STATE, STATES, ko="상태", en="State"),)
+            shown = self.state and not out
+            state: tuple[Channel, ...] = (enumerated(STATE, STATES, ko="상태", en="State"),) if shown else ()
             channels = tuple(c.channel(channel) for channel, c in report.channels.items())
             out.append(Stream(name, (*state, *channels), report.every))
         return tuple(out)
@@ -148,7 +152,7 @@ class GenericConfig(EquipmentConfig):
     @cached_property
     def shared(self) -> str:
         """What entries of one type have in common."""
-        return self.model_dump_json(include=_SHARED) + ",".join(sorted(self.params))
+        return self.model_dump_json(include=_SHARED | {"state"}) + ",".join(sorted(self.params))
 
     def definition(self) -> str:
         """Return what entries of one type have in common."""
@@ -217,7 +221,7 @@ class Generic(Asset):
         reading = Reading(cls.scope, view)
         config = cls.scope.config
         names = list(config.reports[stream].channels)
-        if stream == next(iter(config.reports)):
+        if config.state and stream == next(iter(config.reports)):
             names.append(STATE)
         return {name: reading(name) for name in names}
 
