@@ -122,6 +122,8 @@ class World:
         for table in tables:
             table.logging = False
         self.advance(t)
+        while self.epoch == t and self.env.peek() <= t:  # no past: what begins with the world begins before the clock
+            self.env.step()
         for table in tables:
             table.settle()
             table.logging = True
@@ -130,6 +132,7 @@ class World:
             fleet.begin = t
         for sampler in self._samplers:
             sampler.skip(t)
+            sampler.warm(t)
 
     def render(self, t0: int, t1: int) -> list[Batch]:
         """Return the rows with instants in [t0, t1) (simulated ns); ``t0`` is where the last rendering ended.

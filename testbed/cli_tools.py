@@ -136,6 +136,7 @@ def register(app: typer.Typer) -> None:
     app.command()(reset)
     app.command()(export)
     app.command()(history)
+    app.command()(catalogue)
 
 
 def reset(
@@ -200,6 +201,18 @@ def history(
         task = bar.add_task("history", total=1.0)
         told = write_history(world, out, out / "truth", lambda done: bar.update(task, completed=done))
     sys.stdout.write(f"{out}: {told.rows:,} rows in {told.layouts} layouts, {told.events:,} events, {days:g} days\n")
+
+
+def catalogue(
+    out: Annotated[Path, typer.Option("--out", help="Folder (or file in it) to write both languages into.")] = Path("docs"),
+) -> None:
+    """Write the catalogue of all equipment, channels, units, commands and faults: catalogue.md and catalogue.ko.md."""
+    from testbed.catalogue import write
+
+    folder = out.parent if out.suffix == ".md" else out
+    _folder(folder)
+    for file in write(folder):
+        sys.stdout.write(f"{file}\n")
 
 
 def _folder(folder: Path) -> None:
