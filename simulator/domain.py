@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from difflib import get_close_matches
 from typing import Literal
 
 import numpy as np
@@ -13,6 +14,7 @@ from core import seed
 from core.config import Config, Duration
 from core.errors import ConfigError
 from core.spec import DeviceSpec, Identity, Name, Position
+from simulator.channels import Stream
 from simulator.equipment.base import IDENT, AreaConfig, EquipmentConfig, Place
 from simulator.kinds import Equipment
 
@@ -81,7 +83,9 @@ def devices(domain: DomainConfig, root: int, where: str = "") -> Iterator[tuple[
                 for n in range(entry.first, entry.first + entry.count):
                     spec = _device(domain, entry, area, n, copy, root, at)
                     if spec.path in seen:
-                        raise ConfigError(at, f"two devices are called {spec.path}", "put {n} or another text in id")
+                        raise ConfigError(
+                            f"{at}.id", f"two devices are called {spec.path}", "put {n} or another text in id"
+                        )
                     seen.add(spec.path)
                     yield entry.nth(n - entry.first).linked(lambda flow, k=copy: copied(flow, k)), spec  # type: ignore[misc]
 
@@ -98,7 +102,7 @@ def _check_families(domain: DomainConfig, where: str) -> None:
 
 def _areas(entry: EquipmentConfig, at: str) -> tuple[AreaConfig, ...]:
     if bool(entry.area) == bool(entry.areas):
-        raise ConfigError(at, "give either area or areas", "area: name-of-area")
+        raise ConfigError(f"{at}.area", "give either area or areas", "area: name-of-area")
     return entry.areas or (AreaConfig(id=entry.area, position=entry.position),)
 
 
@@ -114,11 +118,7 @@ def _device(
     label = entry.name or entry.label
     place = area.name or Name(area.id, area.id)
     streams = entry.streams()
-    unknown = (entry.every.keys() - {s.name for s in streams}) | (
-        entry.sensors.keys() - {c.spec.name for s in streams for c in s.channels}
-    )
-    if unknown:
-        raise ConfigError(at, f"{entry.kind} has no stream or channel {min(unknown)!r}", "see the catalogue of kinds")
+    _check_overrides(entry, streams, at)
     path = f"{domain.site}/{area.id}/{name}"
     family = entry.family()
     specs = tuple(s.spec(family) for s in streams)
@@ -144,6 +144,25 @@ def _device(
         protocols=entry.protocols,
         asset=path if entry.wears() else "",
     )
+
+
+def _check_overrides(entry: EquipmentConfig, streams: Sequence[Stream], at: str) -> None:
+    """Raise ConfigError for overrides of streams, channels or instruments that are not there."""
+    channels = {c.spec.name: c.spec for s in streams for c in s.channels}
+    known: dict[str, tuple[Iterable[str], list[str]]] = {
+        "every": (entry.every, [s.name for s in streams]),
+        "sensors": (entry.sensors, list(channels)),
+    }
+    for key, (given, names) in known.items():
+        for name in given:
+            if name not in names:
+                near = get_close_matches(name, names, n=1)
+                hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(names)}"
+                what = "stream" if key == "every" else "channel"
+                raise ConfigError(f"{at}.{key}.{name}", f"{entry.shown_kind()} has no {what} {name!r}", hint)
+            if key == "sensors" and channels[name].states is not None:
+                what = f"{name} has named states: no instrument measures it"
+                raise ConfigError(f"{at}.{key}.{name}", what, "leave it out")
 
 
 def copied(name: str, copy: int) -> str:

@@ -28,11 +28,11 @@ FILES: dict[Language, str] = {"ko": "catalogue.ko.md", "en": "catalogue.md"}
 _WORDS: dict[Language, dict[str, str]] = {
     "en": {
         "title": "Catalogue of equipment",
-        "intro": "Made from the code by `testbed catalogue --out docs`; do not edit. Units are UCUM codes. Every channel "
-        "carries a quality; numbers are those of an entry without settings of its own.",
+        "intro": "Made from the code by `testbed catalogue --out docs`; do not edit. Units are UCUM codes. Every "
+        "channel carries a quality; numbers are those of an entry without settings of its own.",
         "all": "All equipment",
-        "all_text": "takes the commands {commands}, unless its table says otherwise, and knows these faults of sensors, "
-        "timed in a scenario (`args: {{channel, size, chance}}`): {faults}.",
+        "all_text": "takes the commands {commands}, unless its table says otherwise, and knows these faults of "
+        "sensors, timed in a scenario (`args: {{channel, size, chance}}`): {faults}.",
         "env": "Fields of the shared environment: {fields}.",
         "own": "Declared in {file}, without code",
         "head": "| stream | every | channel | name | unit | range | step |",
@@ -44,8 +44,8 @@ _WORDS: dict[Language, dict[str, str]] = {
     },
     "ko": {
         "title": "장비 목록",
-        "intro": "`testbed catalogue --out docs` 명령이 코드에서 만든 문서이므로 직접 고치지 않습니다. 단위는 UCUM 부호이며 모든 "
-        "채널에는 품질이 붙습니다. 수치는 따로 설정하지 않은 장비의 것입니다.",
+        "intro": "`testbed catalogue --out docs` 명령이 코드에서 만든 문서이므로 직접 고치지 않습니다. "
+        "단위는 UCUM 부호이며 모든 채널에는 품질이 붙습니다. 수치는 따로 설정하지 않은 장비의 것입니다.",
         "all": "모든 장비 공통",
         "all_text": "표에 달리 적지 않은 한 {commands} 명령을 받으며, 시나리오에서 때를 정하는 센서 고장"
         "(`args: {{channel, size, chance}}`)은 다음과 같습니다: {faults}.",

@@ -204,7 +204,9 @@ def history(
 
 
 def catalogue(
-    out: Annotated[Path, typer.Option("--out", help="Folder (or file in it) to write both languages into.")] = Path("docs"),
+    out: Annotated[Path, typer.Option("--out", help="Folder (or file in it) to write both languages into.")] = Path(
+        "docs"
+    ),
 ) -> None:
     """Write the catalogue of all equipment, channels, units, commands and faults: catalogue.md and catalogue.ko.md."""
     from testbed.catalogue import write

@@ -104,10 +104,10 @@ class Scenario:
 
     def _place(self, where: str) -> str:
         """Return where a fault of the world lies, by file."""
-        domain, _, rest = where.partition(":")
-        for name, config in zip(self.config.domains, self.domains, strict=True):
-            if rest and domain == config.domain:
-                return f"{_beside(self.path, name)}:{rest}"
+        head, _, rest = where.partition(":")
+        number = head.removeprefix("domains.")
+        if rest and number.isdigit():
+            return f"{_beside(self.path, self.config.domains[int(number)])}:{rest}"
         return f"{self.path}:{where}"
 
     @cached_property

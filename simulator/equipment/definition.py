@@ -20,6 +20,14 @@ from wire.quantities import check_unit
 Ident = Annotated[str, Field(pattern=NAME)]
 
 
+def known_unit(unit: str, quantity: str = "") -> None:
+    """Raise ValueError for what is no UCUM code, or does not measure the quantity."""
+    try:
+        check_unit(quantity, unit, "unit")
+    except RejectedError as error:
+        raise ValueError(error.detail.removeprefix("unit: ")) from error
+
+
 class ChannelConfig(Behaviour):
     """A reported channel: what it measures, its instrument, and one behaviour. ``range``: the instrument's limits."""
 
@@ -34,18 +42,12 @@ class ChannelConfig(Behaviour):
     @field_validator("unit")
     @classmethod
     def _known_unit(cls, value: str) -> str:
-        try:
-            check_unit("", value, "unit")
-        except RejectedError as error:
-            raise ValueError(error.detail.removeprefix("unit: ")) from error
+        known_unit(value)
         return value
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        try:
-            check_unit(self.quantity.replace("-", "_"), self.unit, "unit")
-        except RejectedError as error:
-            raise ValueError(error.detail.removeprefix("unit: ")) from error
+        known_unit(self.unit, self.quantity.replace("-", "_"))
         if self.range is not None and self.range[0] >= self.range[1]:
             raise ValueError("the first number of range must be below the second")
         return self
@@ -102,15 +104,18 @@ class FaultDefinition(Config):
 
 
 class ArgConfig(Config):
-    """A number that a command takes: its name, limits and default."""
+    """A number that a command takes: its name, limits and default. ``unit``: default that of the channel it sets."""
 
     arg: Ident
+    unit: str = ""
     low: float
     high: float
     default: float | None = None
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
+        if self.unit:
+            known_unit(self.unit)
         if self.low >= self.high:
             raise ValueError("low must be below high")
         return self

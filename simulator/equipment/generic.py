@@ -159,7 +159,9 @@ class GenericConfig(EquipmentConfig):
         return self.shared
 
     def _command(self, name: str, command: CommandDefinition) -> CommandSpec:
-        units = {a.arg: (self.scope.unit(channel) or "1") if channel else "s" for a, channel in command.args()}
+        units = {
+            a.arg: a.unit or ((self.scope.unit(channel) or "1") if channel else "s") for a, channel in command.args()
+        }
         return CommandSpec(name, units, command.name or Name(name, name))
 
     def _check_command(self, name: str, command: CommandDefinition) -> None:

@@ -11,6 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from core.batch import Batch, merge
 from core.clock import FOREVER, MS, NS, mono_ns
 from simulator.history import QUANTUM, history_sampling
@@ -141,7 +143,7 @@ def _past(scenario: Scenario, days: float) -> World:
 
 def _consume(batch: Batch, into: Any) -> None:
     for column in (batch.stream, batch.t, batch.x, batch.q):
-        into.update(memoryview(column).cast("B") if column.flags.c_contiguous else column.tobytes())
+        into.update(np.ascontiguousarray(column).data)
 
 
 def _plain(world: World, period: float) -> tuple[int, float]:
