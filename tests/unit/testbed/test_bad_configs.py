@@ -94,7 +94,7 @@ def test_equipment(tmp_path: Path, equipment: list[dict[str, Any]], expected: tu
     ("scenario", "domain", "expected"),
     [
         ({"faults": [{"at": 1, "device": "pmp-01", "fault": "cavitation"}]}, {}, ("s.yaml:faults.0.device", "pump-01")),
-        ({"faults": [{"at": 1, "device": "pump-01", "fault": "cavitaton"}]}, {}, ("s.yaml:faults.0.fault", "cavitation")),
+        ({"faults": [{"at": 1, "device": "pump-01", "fault": "cavitaton"}]}, {}, ("faults.0.fault", "cavitation")),
         (
             {"faults": [{"at": 1, "device": "pump-01", "fault": "sensor_bias", "args": {"channel": "flo"}}]},
             {}, ("s.yaml:faults.0.args.channel", "pump has no channel 'flo'", "did you mean flow?"),
