@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from difflib import get_close_matches
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field
 
 from core import seed
 from core.config import Config, Duration
@@ -32,10 +32,13 @@ class CopiesConfig(Config):
     count: int = Field(default=1, ge=1, le=10_000)
     spread_m: float = Field(default=10_000.0, ge=0, le=100_000)
 
-    @model_validator(mode="before")
-    @classmethod
-    def _number(cls, value: object) -> object:
-        return {"count": value} if isinstance(value, int) and not isinstance(value, bool) else value
+
+def _copies(value: object) -> object:
+    return {"count": value} if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+#: a number of copies, or ``{count: …, spread_m: …}``
+Copies = Annotated[CopiesConfig, BeforeValidator(_copies, json_schema_input_type=int | CopiesConfig)]
 
 
 class DomainConfig(Config):
@@ -60,7 +63,7 @@ class DomainConfig(Config):
     repair: Duration = 4 * 3600 * 10**9
     maintain: Duration = 3600 * 10**9
     flows: dict[str, int] = Field(default_factory=dict)
-    copies: CopiesConfig = CopiesConfig()
+    copies: Copies = CopiesConfig()
     equipment: tuple[Equipment, ...]
 
     def crews(self) -> int:

@@ -15,7 +15,7 @@ from core.clock import NS, wall_ns
 from core.config import Config, Duration, Label, load, parse, read_yaml
 from core.errors import ConfigError
 from gateway.kinds import GatewayConfig
-from simulator.domain import CopiesConfig, DomainConfig
+from simulator.domain import Copies, DomainConfig
 from simulator.faults import FaultConfig
 from simulator.world import WorldConfig
 from testbed.examination import CmapssExam
@@ -34,7 +34,9 @@ def _start(value: object) -> object:
 
 
 #: simulated seconds a wall second; ``max`` (stored as 0) does not pace at all
-Speed = Annotated[float, BeforeValidator(_speed), Field(ge=0, le=100_000)]
+Speed = Annotated[
+    float, Field(ge=0, le=100_000), BeforeValidator(_speed, json_schema_input_type=float | Literal["max"])
+]
 
 
 class HistoryConfig(Config):
@@ -57,7 +59,7 @@ class ScenarioConfig(Config):
     end: Duration | None = None
     quantum: Duration | None = None
     domains: tuple[str, ...] = Field(min_length=1)
-    copies: CopiesConfig | None = None
+    copies: Copies | None = None
     deploy: str | None = None
     history: HistoryConfig = HistoryConfig()
     faults: tuple[FaultConfig, ...] = ()
