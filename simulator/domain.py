@@ -16,6 +16,9 @@ from core.errors import ConfigError
 from core.spec import DeviceSpec, Identity, Name, Position
 from simulator.equipment.base import IDENT, AreaConfig, EquipmentConfig, Place
 from simulator.kinds import Equipment
+from simulator.stations import codes_of
+from wire.modbus.config import Overrides
+from wire.modbus.maker import make_map
 
 _M_A_DEGREE = 111_320.0
 
@@ -54,6 +57,8 @@ def devices(domain: DomainConfig, root: int, where: str = "") -> Iterator[tuple[
                 seen[spec.path] += 1
                 if seen[spec.path] > 1:
                     raise ConfigError(at, f"two devices are called {spec.path}", "put {n} or another text in id")
+                if n == entry.first:
+                    _check_registers(entry, spec, at)
                 yield entry.nth(n - entry.first), spec
 
 
@@ -103,6 +108,14 @@ def _device(domain: DomainConfig, entry: EquipmentConfig, area: AreaConfig, n: i
         protocols=entry.protocols,
         asset=path if entry.wears() else "",
     )
+
+
+def _check_registers(entry: EquipmentConfig, spec: DeviceSpec, at: str) -> None:
+    """Raise ConfigError where an entry's register map cannot be made."""
+    if "modbus" in entry.protocols:
+        make_map(spec, entry.modbus or Overrides(), codes_of(entry), at)
+    elif entry.modbus is not None:
+        raise ConfigError(f"{at}.modbus", "the entry does not speak Modbus", "add modbus to its protocols")
 
 
 def _fill(text: str, n: int, area: str, many: bool) -> str:

@@ -26,6 +26,7 @@ from simulator.equipment.replay import ReplayConfig
 from simulator.equipment.streetlight import StreetlightConfig
 from simulator.equipment.van import VanConfig
 from simulator.equipment.water_zone import WaterZoneConfig
+from simulator.publish.modbus import ModbusPublisherConfig
 from simulator.publish.mqtt import MqttPublisherConfig
 from simulator.publish.opcua import OpcuaPublisherConfig
 from simulator.wear.bearing import BearingWear
@@ -60,4 +61,4 @@ Equipment = Annotated[
 Wear = Annotated[BearingWear | ToolWear, Field(discriminator="kind")]
 
 #: every protocol that the simulator speaks
-Publish = Annotated[MqttPublisherConfig | OpcuaPublisherConfig, Field(discriminator="kind")]
+Publish = Annotated[MqttPublisherConfig | OpcuaPublisherConfig | ModbusPublisherConfig, Field(discriminator="kind")]

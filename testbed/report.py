@@ -56,7 +56,7 @@ def build(manifest: Manifest, statuses: Mapping[str, Status], wall_s: float, res
 
 
 def _rows(simulator: Status, gateway: Status, platform: Status) -> dict[str, int]:
-    emitted: Mapping[str, int] = simulator.get("emitted", {})
+    emitted: Mapping[str, int] = {**simulator.get("emitted", {}), **_sampled(simulator, gateway)}
     stored: Mapping[str, int] = platform.get("stored", {})
     ours = {path: stored.get(path, 0) for path in emitted}
     if "emitted" not in simulator:  # it died or could not drain: its last word must do
@@ -72,6 +72,12 @@ def _rows(simulator: Status, gateway: Status, platform: Status) -> dict[str, int
         "redelivered": gateway.get("duplicated", 0),
         "third_party": sum(count for path, count in stored.items() if path not in emitted),
     }
+
+
+def _sampled(simulator: Status, gateway: Status) -> dict[str, int]:
+    """Return rows due of streams that are polled; a stream that never answered owes every row that was there."""
+    polled: Mapping[str, int] = gateway.get("polled", {})
+    return {path: polled.get(path, rows) for path, rows in simulator.get("sampled", {}).items()}
 
 
 def _rough(simulator: Status, gateway: Status, platform: Status) -> dict[str, int]:

@@ -31,6 +31,7 @@ class Manifest(BaseModel):
     speed: float
     mqtt: str
     opcua: str
+    modbus: str = ""
     portal: str = ""
     portal_hosts: tuple[str, ...] = ()
     data: str = ""

@@ -75,6 +75,7 @@ def manifest_of(scenario: Scenario, options: Options, mqtt: str) -> Manifest:
         speed=config.speed if options.speed is None else options.speed,
         mqtt=mqtt,
         opcua=f"opc.tcp://127.0.0.1:{free_port()}/testbed",
+        modbus=f"tcp://127.0.0.1:{free_port()}",
         portal=page_url(options.host, options.port) if options.portal else "",
         portal_hosts=options.hosts,
         data=str(options.data or ""),
@@ -89,7 +90,7 @@ def page_url(host: str, port: int) -> str:
 
 def _versions() -> dict[str, str]:
     found = {}
-    for name in ("iiot-testbed", "numpy", "simpy", "scikit-learn", "paho-mqtt", "asyncua", "duckdb"):
+    for name in ("iiot-testbed", "numpy", "simpy", "scikit-learn", "paho-mqtt", "asyncua", "pymodbus", "duckdb"):
         with suppress(PackageNotFoundError):
             found[name] = version(name)
     return found
@@ -124,7 +125,7 @@ class Up:
             async with Broker(config, run.broker) as broker:
                 manifest = manifest_of(self.scenario, self.options, broker.url)
                 run.write_manifest(manifest)
-                self._say(f"broker {broker.url} ({broker.kind}), OPC UA {manifest.opcua}")
+                self._say(f"broker {broker.url} ({broker.kind}), OPC UA {manifest.opcua}, Modbus {manifest.modbus}")
                 self._say(f"everything of this run is in {run.root}")
                 self._write_options(run)
                 supervisor = self._supervisor = Supervisor(run, self._roles(), self._told)

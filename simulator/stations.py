@@ -1,0 +1,59 @@
+"""Which Modbus unit each machine is, and its registers: the same for the server and for who polls it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from core.clock import parse_duration
+from core.errors import ConfigError
+from core.spec import DeviceSpec
+from simulator.equipment.base import EquipmentConfig
+from wire.modbus.config import Overrides
+from wire.modbus.maker import make_map
+from wire.modbus.station import CLOCK_UNIT, Station
+
+
+def codes_of(entry: EquipmentConfig) -> dict[str, dict[str, int]]:
+    """Return the numbers that stand for the texts of arguments: the parts that can be replaced."""
+    return {"parts": {"all": 0, **{name: i for i, name in enumerate(entry.wears(), 1)}}}
+
+
+def stations(entries: Iterable[tuple[EquipmentConfig, DeviceSpec]]) -> list[Station]:
+    """Return the stations of all devices that speak Modbus, in the order of the configuration.
+
+    Units given in an entry count up over its devices; the others take the lowest free ones. Raises ConfigError
+    where two devices want one unit, or there are more devices than units.
+    """
+    speakers = [(entry, spec) for entry, spec in entries if "modbus" in spec.protocols]
+    units = _given(speakers)
+    free = (unit for unit in range(1, CLOCK_UNIT) if unit not in units.values())
+    out = []
+    for entry, spec in speakers:
+        unit = units.get(spec.path) or next(free, None)
+        if unit is None:
+            raise ConfigError(spec.path, f"more than {CLOCK_UNIT - 1} devices speak Modbus", "let some speak mqtt")
+        overrides = entry.modbus or Overrides()
+        plan = make_map(spec, overrides, codes_of(entry), spec.path)
+        fastest = min(stream.period_ns for stream in spec.streams)
+        out.append(Station(unit, spec, plan, parse_duration(overrides.every) if overrides.every else fastest))
+    return out
+
+
+def _given(speakers: list[tuple[EquipmentConfig, DeviceSpec]]) -> dict[str, int]:
+    """Return the units that entries ask for, by device."""
+    units: dict[str, int] = {}
+    holders: dict[int, str] = {}
+    counts: dict[int, int] = {}
+    for entry, spec in speakers:
+        if entry.modbus is None or entry.modbus.unit is None:
+            continue
+        key = id(entry.modbus)
+        unit = entry.modbus.unit + counts.get(key, 0)
+        counts[key] = counts.get(key, 0) + 1
+        other = holders.setdefault(unit, spec.path)
+        if other != spec.path:
+            raise ConfigError(spec.path, f"has Modbus unit {unit}, as has {other}", "give another modbus.unit")
+        if unit >= CLOCK_UNIT:
+            raise ConfigError(spec.path, f"Modbus unit {unit} is out of range", f"1 to {CLOCK_UNIT - 1}")
+        units[spec.path] = unit
+    return units

@@ -1,0 +1,22 @@
+"""A device behind a Modbus unit id: what server and poller both know of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from core.spec import DeviceSpec
+from wire.modbus.config import RegisterMap
+
+#: unit that tells the world's time (input registers 0 to 3: run time in ns, high word first); no device has it.
+#: Only a run at speed ``max``, where no clock knows the time, needs it.
+CLOCK_UNIT = 247
+
+
+@dataclass(frozen=True, slots=True)
+class Station:
+    """``every`` is the poll interval in ns of run time."""
+
+    unit: int
+    device: DeviceSpec
+    plan: RegisterMap
+    every: int
