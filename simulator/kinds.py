@@ -10,6 +10,7 @@ from simulator.equipment.air_station import AirStationConfig
 from simulator.equipment.amr import AmrConfig
 from simulator.equipment.capper import CapperConfig
 from simulator.equipment.case_packer import CasePackerConfig
+from simulator.equipment.chiller import ChillerConfig
 from simulator.equipment.cnc import CncConfig
 from simulator.equipment.compressor import CompressorConfig
 from simulator.equipment.conveyor import ConveyorConfig
@@ -17,9 +18,13 @@ from simulator.equipment.crossing import CrossingConfig
 from simulator.equipment.dock import DockConfig
 from simulator.equipment.fan import FanConfig
 from simulator.equipment.filler import FillerConfig
+from simulator.equipment.hydraulic_press import HydraulicPressConfig
+from simulator.equipment.induction_furnace import InductionFurnaceConfig
+from simulator.equipment.injection_press import InjectionPressConfig
 from simulator.equipment.labeller import LabellerConfig
 from simulator.equipment.meter import MeterConfig
 from simulator.equipment.noise_node import NoiseNodeConfig
+from simulator.equipment.pallet_wrapper import PalletWrapperConfig
 from simulator.equipment.parking import ParkingConfig
 from simulator.equipment.pump import PumpConfig
 from simulator.equipment.replay import ReplayConfig
@@ -42,6 +47,11 @@ Equipment = Annotated[
     | CapperConfig
     | LabellerConfig
     | CasePackerConfig
+    | InjectionPressConfig
+    | HydraulicPressConfig
+    | InductionFurnaceConfig
+    | ChillerConfig
+    | PalletWrapperConfig
     | ReplayConfig
     | ConveyorConfig
     | DockConfig

@@ -105,7 +105,7 @@ def _register(channel: ChannelSpec) -> dict[str, Any]:
     about = {"table": "input", "unit": channel.unit, "quantity": channel.quantity, "states": channel.states}
     if channel.states is not None:
         return {**about, "type": "uint16"}
-    if channel.group == "consumption":
+    if channel.group == "consumption" and channel.high is None:
         fine = channel.resolution or (1.0 if channel.unit == "1" else 0.1)
         return {**about, "type": "uint16" if channel.unit == "1" else "uint32", "scale": fine, "counter": True}
     scale = channel.resolution or _decade(channel)
