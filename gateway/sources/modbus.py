@@ -7,6 +7,9 @@ the answer (the middle of the exchange), and a start number that belongs to the 
 numbers on where it was, a slot without an answer is a hole with an exact range (slot k begins at
 ``start + k * every``), and no slot is read twice.
 
+A poll that the gateway itself makes late, by up to ``late`` intervals, still belongs to its slot: its time tells when
+it was taken. A slot in which the unit did not answer, or nobody was connected, is missed.
+
 *Quality.* A value is GOOD when its unit answered and neither missing number, saturation nor status word says otherwise:
 it is at most one scan of the device old. If the map has a heartbeat that stands still for ``stale`` polls, the values
 are old: UNCERTAIN (last usable). Registers that the device refuses are BAD (config).
@@ -18,6 +21,7 @@ import asyncio
 from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -32,6 +36,7 @@ from core.config import Config, Duration
 from core.errors import CommandRefused, NotConnected
 from core.metrics import Metrics
 from core.ports import Ack, Arrival, Note
+from core.spec import DeviceSpec
 from gateway.sources.modbus_commands import Orders
 from gateway.sources.modbus_foreign import ForeignUnit
 from gateway.sources.modbus_unit import Memory, PolledUnit, Row
@@ -47,7 +52,8 @@ class ModbusSourceConfig(Config):
     ``url``: ``tcp://host:port``; ``run``: the run's own server, whose units are known. ``units``: foreign devices with
     their maps. ``timeout`` of one request; ``pause`` between requests; ``bridge``: unused registers that are read along
     rather than asking twice; ``most``: registers in one request; ``least``: shortest wall time between polls of a unit;
-    ``stale``: polls with the same heartbeat before values are old; ``answer``: how long a command waits for its result.
+    ``late``: intervals by which a poll may be late; ``stale``: polls with the same heartbeat before values are old;
+    ``answer``: how long a command waits for its result.
     """
 
     kind: Literal["modbus"] = "modbus"
@@ -58,6 +64,7 @@ class ModbusSourceConfig(Config):
     bridge: int = Field(default=8, ge=0, le=100)
     most: int = Field(default=MOST_REGISTERS, ge=2, le=MOST_REGISTERS)
     least: Duration = 50 * MS
+    late: int = Field(default=3, ge=0, le=60)
     stale: int = Field(default=5, ge=2)
     answer: Duration = 2 * NS
 
@@ -117,12 +124,14 @@ class ModbusSource:
         await self._client.connect()
         if not self._born:
             self._born = True
-            births = [self._catalog.add(unit.station.device) for unit in self._units]
+            births = [self._catalog.add(self._born_as(unit)) for unit in self._units]
             self._ready.append(Arrival(births=births))
             for unit in self._units:  # the slot that lasts may have been read by a predecessor
                 unit.sid, unit.tried = self._sid, -1 if self._clock.speed == 0 else max(-1, self._slot(unit))
-        for unit in self._units:
-            unit.failures = min(unit.failures, 1)
+        else:
+            for unit in self._units:  # nobody asked while there was no connection
+                unit.tried = max(unit.tried, self._slot(unit) - 1)
+                unit.failures = min(unit.failures, 1)
 
     async def read(self) -> tuple[Sequence[Arrival], Ack]:
         """Return what was polled; waits for the next unit that is due. Raises NotConnected."""
@@ -164,6 +173,12 @@ class ModbusSource:
             self._ready.append(Arrival(states=states, arrived=wall_ns()))
         self._wake.set()
 
+    def _born_as(self, unit: PolledUnit) -> DeviceSpec:
+        """Return a unit's device with the rate at which rows really come, and with Modbus as its way."""
+        device, every = unit.station.device, self._every(unit)
+        streams = tuple(replace(s, period_ns=max(s.period_ns, every)) for s in device.streams)
+        return replace(device, streams=streams, protocols=("modbus",))
+
     async def _turn(self) -> None:
         """Poll the unit that is due first, or wait for it."""
         waits = [] if self._finished else [(self._wait_s(unit), i) for i, unit in enumerate(self._units)]
@@ -200,7 +215,7 @@ class ModbusSource:
         return (due - self._time(unit)) / speed / NS
 
     async def _poll(self, unit: PolledUnit) -> None:
-        slot = self._slot(unit)
+        slot = max(unit.next_slot(), self._slot(unit) - self.config.late)
         unit.tried = slot
         began, wall = self._time(unit), wall_ns()
         self.metrics.count("modbus.polls")

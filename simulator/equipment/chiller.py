@@ -90,6 +90,7 @@ class ChillerConfig(LegacyConfig):
 class Chiller(Legacy):
     """Cools water while running; at rest the water warms up."""
 
+    mean_load: ClassVar[float] = 0.3
     commands = (
         *Legacy.commands,
         CommandSpec("set_temperature", {"temperature": "Cel"}, Name("온도 설정", "Set temperature")),

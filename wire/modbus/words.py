@@ -10,6 +10,7 @@ from core.quality import BAD, BAD_DEVICE, BAD_SENSOR, GOOD, MAJOR, UNCERTAIN, UN
 from wire.modbus.config import STATUS_PER_WORD, Register, Word
 
 FLOAT_MAX = struct.unpack(">f", bytes.fromhex("7f7fffff"))[0]
+_FLOAT_LEAST = -struct.unpack(">f", bytes.fromhex("7f7ffffe"))[0]  # below it lies only the missing number
 _LIMITS: dict[str, tuple[int, int]] = {
     "int16": (-32_768, 32_767),
     "uint16": (0, 65_535),
@@ -65,10 +66,8 @@ def encode(value: float, quality: int, register: Register) -> tuple[list[int], i
         return _words_of_missing(register), quality if quality & MAJOR == BAD else BAD_SENSOR
     if register.type == "float32":
         scaled = (value - register.offset) / register.scale
-        kept = max(-FLOAT_MAX, min(FLOAT_MAX, scaled))
-        beyond = kept != scaled or kept == -FLOAT_MAX
-        kept = math.nextafter(-FLOAT_MAX, 0.0) if kept == -FLOAT_MAX else kept
-        return _order(_float_words(kept), register.order), _uncertain(quality) if beyond else quality
+        kept = max(_FLOAT_LEAST, min(FLOAT_MAX, scaled))
+        return _order(_float_words(kept), register.order), quality if kept == scaled else _uncertain(quality)
     if math.isinf(value):
         value = math.copysign(1e18, value)
     raw = to_raw(value, register)
