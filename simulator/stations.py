@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from core.clock import parse_duration
+from core.clock import NS, parse_duration
 from core.errors import ConfigError
 from core.spec import DeviceSpec
 from simulator.equipment.base import EquipmentConfig
@@ -34,7 +34,7 @@ def stations(entries: Iterable[tuple[EquipmentConfig, DeviceSpec]]) -> list[Stat
             raise ConfigError(spec.path, f"more than {CLOCK_UNIT - 1} devices speak Modbus", "let some speak mqtt")
         overrides = entry.modbus or Overrides()
         plan = make_map(spec, overrides, codes_of(entry), spec.path)
-        fastest = min(stream.period_ns for stream in spec.streams)
+        fastest = min((s.period_ns for s in spec.streams if s.period_ns), default=NS)  # on change: once a second
         out.append(Station(unit, spec, plan, parse_duration(overrides.every) if overrides.every else fastest))
     return out
 
