@@ -55,7 +55,11 @@ def _as_json(station: Station) -> dict[str, Any]:
 
 
 def _table(station: Station) -> Table:
-    table = Table(title=f"{station.device.path}, unit {station.unit}, polled every {station.every / 1e9:g} s")
+    table = Table(
+        title=f"{station.device.path}, unit {station.unit}, polled every {station.every / 1e9:g} s",
+        caption="status: 2 bits a channel, 0 good, 1 uncertain, 2 bad sensor, 3 bad; result: count of the command << 8 "
+        "| 1 accepted, 2 done, 3 refused, 4 failed, 5 expired; an argument of 0 is not given",
+    )
     for column in ("table", "address", "what", "type", "scale", "unit"):
         table.add_column(column, justify="right" if column in ("address", "scale") else "left")
     plan = station.plan
@@ -64,8 +68,7 @@ def _table(station: Station) -> Table:
         form += ", begins again at 0" if r.counter else ""
         table.add_row(r.table, str(r.address), name, form, f"{r.scale:g}", r.unit)
     if plan.status:
-        what = "status: 2 bits a channel (0 good, 1 uncertain, 2 bad sensor, 3 bad)"
-        table.add_row(plan.status.table, str(plan.status.address), what, f"uint16 x {plan.status_words}", "", "")
+        table.add_row(plan.status.table, str(plan.status.address), "status", f"uint16 x {plan.status_words}", "", "")
     if plan.heartbeat:
         table.add_row(plan.heartbeat.table, str(plan.heartbeat.address), "heartbeat: counts scans", "uint16", "", "")
     for name, c in plan.commands.items():
@@ -77,6 +80,5 @@ def _table(station: Station) -> Table:
                 unit = c.units.get(arg, "")
                 table.add_row("holding", str(word.address), f"  {arg}{codes}", word.type, f"{word.scale:g}", unit)
         if c.result is not None:
-            what = f"  result of {name}: count << 8 | 1 accepted, 2 done, 3 refused, 4 failed, 5 expired"
-            table.add_row("input", str(c.result), what, "uint16", "", "")
+            table.add_row("input", str(c.result), f"  result of {name}", "uint16", "", "")
     return table
