@@ -63,7 +63,7 @@ class ModbusSourceConfig(Config):
     pause: Duration = 0
     bridge: int = Field(default=8, ge=0, le=100)
     most: int = Field(default=MOST_REGISTERS, ge=2, le=MOST_REGISTERS)
-    least: Duration = 50 * MS
+    least: Duration = 200 * MS
     late: int = Field(default=3, ge=0, le=60)
     stale: int = Field(default=5, ge=2)
     answer: Duration = 2 * NS

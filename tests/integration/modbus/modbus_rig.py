@@ -71,7 +71,7 @@ class Rig:
         return f"tcp://127.0.0.1:{self.publisher.server.port}"
 
     def make_source(self, memory: Path | None = None, **config: Any) -> ModbusSource:
-        settings = ModbusSourceConfig(**{"url": self.url, "timeout": 0.2, **config})
+        settings = ModbusSourceConfig(**{"url": self.url, "timeout": 0.2, "least": 0.05, **config})
         self.seen = Catalog()
         self.source = ModbusSource(settings, self.seen, self.clock, self.stations, memory)
         return self.source

@@ -229,3 +229,16 @@ async def test_a_counter_goes_on_over_its_wrap_and_over_a_restart(tmp_path: Path
         await r.show(0, [1, 3, 36.6, 210.0])  # somebody has reset the machine: no wrap is that far
         await r.until(lambda: r.row(0)[1] in (3, 65_539))
         assert r.row(0)[1] == 3
+
+
+async def test_without_a_clock_rows_have_the_worlds_time() -> None:
+    async with rig(1) as r:
+        r.clock = RunClock(r.clock.start, r.clock.anchor, 0.0)  # speed max
+        await r.show(0, [1, 7, 36.6, 210.0])
+        told = r.publisher.server.units[247].read("input", 0, 4)
+        await r.make_source().connect()
+        await r.until(lambda: len(r.batches(0)) > 3)
+        assert {int(b.t[0]) for b in r.batches(0)} == {
+            int.from_bytes(b"".join(w.to_bytes(2, "big") for w in told), "big")
+        }
+        assert [int(b.seq[0]) for b in r.batches(0)][:4] == [0, 1, 2, 3]
