@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from core.batch import Batch
 from core.catalog import Catalog
@@ -41,7 +41,7 @@ from gateway.sources.modbus_commands import Orders
 from gateway.sources.modbus_foreign import ForeignUnit
 from gateway.sources.modbus_unit import Memory, PolledUnit, Row
 from wire.modbus.config import MOST_REGISTERS
-from wire.modbus.station import CLOCK_UNIT, Station
+from wire.modbus.station import CLOCK_UNIT, Station, endpoint
 
 _GIVE_UP = 3  # failures in a row of every unit before the connection itself is doubted
 
@@ -67,6 +67,25 @@ class ModbusSourceConfig(Config):
     late: int = Field(default=3, ge=0, le=60)
     stale: int = Field(default=5, ge=2)
     answer: Duration = 2 * NS
+
+    @field_validator("url")
+    @classmethod
+    def _reachable(cls, value: str) -> str:
+        try:
+            if value != "run":
+                endpoint(value)
+        except TestbedError as error:
+            raise ValueError(str(error)) from error
+        return value
+
+    @field_validator("units")
+    @classmethod
+    def _different(cls, value: tuple[ForeignUnit, ...]) -> tuple[ForeignUnit, ...]:
+        for what in ([u.unit for u in value], [(u.device.site, u.device.area, u.device.id) for u in value]):
+            twice = [one for one in what if what.count(one) > 1]  # type: ignore[operator]
+            if twice:
+                raise ValueError(f"two units are {twice[0]}")
+        return value
 
 
 async def _no_ack() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable
-from urllib.parse import urlsplit
 
 from pymodbus.client import AsyncModbusTcpClient
 from pymodbus.exceptions import ConnectionException, ModbusException
@@ -13,8 +12,9 @@ from pymodbus.pdu import ModbusPDU
 
 from core.clock import MS, NS
 from core.config import Config, Duration
-from core.errors import NotConnected, TestbedError, WireError
+from core.errors import NotConnected, WireError
 from wire.modbus.config import BITS
+from wire.modbus.station import endpoint
 
 _REASONS = {
     1: "illegal function",
@@ -51,17 +51,6 @@ class ExceptionAnswer(WireError):
     def __init__(self, code: int, where: str) -> None:
         self.code = code
         super().__init__(f"{where}: {_REASONS.get(code, 'exception')} (code {code})")
-
-
-def endpoint(url: str) -> tuple[str, int]:
-    """Return host and port of a URL; raises TestbedError with what is wrong with it."""
-    place = urlsplit(url)
-    try:
-        if place.scheme in ("tcp", "modbus") and place.hostname:
-            return place.hostname, place.port or 502
-    except ValueError:
-        pass
-    raise TestbedError(f"not a Modbus server: {url!r} (write tcp://host:502)")
 
 
 class ModbusClient:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
+from core.errors import TestbedError
 from core.spec import DeviceSpec
 from wire.modbus.config import RegisterMap
 
@@ -20,3 +22,14 @@ class Station:
     device: DeviceSpec
     plan: RegisterMap
     every: int
+
+
+def endpoint(url: str) -> tuple[str, int]:
+    """Return host and port of a URL; raises TestbedError with what is wrong with it."""
+    place = urlsplit(url)
+    try:
+        if place.scheme in ("tcp", "modbus") and place.hostname:
+            return place.hostname, place.port or 502
+    except ValueError:
+        pass
+    raise TestbedError(f"not a Modbus server: {url!r} (write tcp://host:502)")
