@@ -33,7 +33,7 @@ from core.catalog import Catalog
 from core.clock import MS, NS, RunClock, wall_ns
 from core.command import Command, CommandResult, Event, NodeState, Severity
 from core.config import Config, Duration
-from core.errors import CommandRefused, NotConnected
+from core.errors import CommandRefused, NotConnected, TestbedError
 from core.metrics import Metrics
 from core.ports import Ack, Arrival, Note
 from core.spec import DeviceSpec
@@ -81,10 +81,13 @@ class ModbusSourceConfig(Config):
     @field_validator("units")
     @classmethod
     def _different(cls, value: tuple[ForeignUnit, ...]) -> tuple[ForeignUnit, ...]:
-        for what in ([u.unit for u in value], [(u.device.site, u.device.area, u.device.id) for u in value]):
-            twice = [one for one in what if what.count(one) > 1]  # type: ignore[operator]
+        for what in (
+            [f"have the number {u.unit}" for u in value],
+            [f"are called {u.device.site}/{u.device.area}/{u.device.id}" for u in value],
+        ):
+            twice = [one for one in what if what.count(one) > 1]
             if twice:
-                raise ValueError(f"two units are {twice[0]}")
+                raise ValueError(f"two units {twice[0]}")
         return value
 
 
