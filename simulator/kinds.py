@@ -18,6 +18,7 @@ from simulator.equipment.crossing import CrossingConfig
 from simulator.equipment.dock import DockConfig
 from simulator.equipment.fan import FanConfig
 from simulator.equipment.filler import FillerConfig
+from simulator.equipment.generic import GenericConfig
 from simulator.equipment.hydraulic_press import HydraulicPressConfig
 from simulator.equipment.induction_furnace import InductionFurnaceConfig
 from simulator.equipment.injection_press import InjectionPressConfig
@@ -63,7 +64,8 @@ Equipment = Annotated[
     | NoiseNodeConfig
     | StreetlightConfig
     | MeterConfig
-    | ParkingConfig,
+    | ParkingConfig
+    | GenericConfig,
     Field(discriminator="kind"),
 ]
 
