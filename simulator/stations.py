@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import count
 
 from core.clock import NS, parse_duration
 from core.errors import ConfigError
@@ -21,21 +22,20 @@ def codes_of(entry: EquipmentConfig) -> dict[str, dict[str, int]]:
 def stations(entries: Iterable[tuple[EquipmentConfig, DeviceSpec]]) -> list[Station]:
     """Return the stations of all devices that speak Modbus, in the order of the configuration.
 
-    Units given in an entry count up over its devices; the others take the lowest free ones. Raises ConfigError
-    where two devices want one unit, or there are more devices than units.
+    Units given in an entry count up over its devices, on the first line; all others, and those of further copies of a
+    domain, take the lowest free ones of the first line that has any. Raises ConfigError where two devices want one.
     """
     speakers = [(entry, spec) for entry, spec in entries if "modbus" in spec.protocols]
     units = _given(speakers)
-    free = (unit for unit in range(1, CLOCK_UNIT) if unit not in units.values())
+    taken = set(units.values())
+    free = ((line, unit) for line in count() for unit in range(1, CLOCK_UNIT) if line or unit not in taken)
     out = []
     for entry, spec in speakers:
-        unit = units.get(spec.path) or next(free, None)
-        if unit is None:
-            raise ConfigError(spec.path, f"more than {CLOCK_UNIT - 1} devices speak Modbus", "let some speak mqtt")
+        line, unit = (0, units[spec.path]) if spec.path in units else next(free)
         overrides = entry.modbus or Overrides()
         plan = make_map(spec, overrides, codes_of(entry), spec.path)
         fastest = min((s.period_ns for s in spec.streams if s.period_ns), default=NS)  # on change: once a second
-        out.append(Station(unit, spec, plan, parse_duration(overrides.every) if overrides.every else fastest))
+        out.append(Station(unit, spec, plan, parse_duration(overrides.every) if overrides.every else fastest, line))
     return out
 
 
@@ -50,6 +50,8 @@ def _given(speakers: list[tuple[EquipmentConfig, DeviceSpec]]) -> dict[str, int]
         key = id(entry.modbus)
         unit = entry.modbus.unit + counts.get(key, 0)
         counts[key] = counts.get(key, 0) + 1
+        if counts[key] > entry.count * max(1, len(entry.areas)):
+            continue  # of a further copy of the domain
         other = holders.setdefault(unit, spec.path)
         if other != spec.path:
             raise ConfigError(spec.path, f"has Modbus unit {unit}, as has {other}", "give another modbus.unit")

@@ -1,4 +1,6 @@
-"""Publisher on Modbus TCP: one server, every machine a unit. Registers hold the last row; nothing carries a time.
+"""Publisher on Modbus TCP: every machine is a unit of a server (of several, where there are more than 246).
+
+Registers hold the last row; nothing carries a time.
 
 What a client writes becomes a command for the inbox; a result word of the machine's map says what came of it.
 """
@@ -28,7 +30,7 @@ _CLOCK = "t"
 
 
 class ModbusPublisherConfig(Config):
-    """A Modbus TCP server of the simulator; ``port`` 0 takes a free one."""
+    """Modbus TCP servers of the simulator; ``port`` 0 takes free ones, else lines lie on the ports from there on."""
 
     kind: Literal["modbus"] = "modbus"
     host: str = "127.0.0.1"
@@ -62,23 +64,33 @@ class ModbusPublisher:
         from wire.modbus.server import ModbusServer, ModbusServerConfig  # pymodbus: only who serves it pays for it
 
         self.config = config
-        served = ModbusServerConfig(host=config.host, port=config.port, connections=config.connections)
-        self.server: ModbusServer = ModbusServer(served)
+        self.servers: list[ModbusServer] = []
+        for line in range(1 + max((s.line for s in stations), default=0)):
+            port = config.port + line if config.port else 0
+            served = ModbusServerConfig(host=config.host, port=port, connections=config.connections)
+            self.servers.append(ModbusServer(served))
         self.unplaced = 0  # rows of streams that no unit has
         self._catalog = catalog
         self._stations = {station.device.path: station for station in stations}
         self._on_command = on_command
         self._now = now
-        self._pending: dict[str, tuple[int, str]] = {}  # command id -> unit, command
+        self._pending: dict[str, tuple[Unit, str]] = {}  # command id -> unit, command
         self._clock = _clock_unit()
 
     async def __aenter__(self) -> ModbusPublisher:
-        self.server.units[CLOCK_UNIT] = self._clock
-        await self.server.start()
+        for server in self.servers:
+            server.units[CLOCK_UNIT] = self._clock
+            await server.start()
         return self
 
     async def __aexit__(self, *exc: object) -> None:
-        await self.server.stop()
+        for server in self.servers:
+            await server.stop()
+
+    @property
+    def server(self) -> ModbusServer:
+        """The first line's server."""
+        return self.servers[0]
 
     async def announce(self, devices: Sequence[DeviceSpec]) -> None:
         """Let devices answer under their units."""
@@ -86,7 +98,7 @@ class ModbusPublisher:
 
         for device in devices:
             station = self._stations[device.path]
-            self.server.units[station.unit] = Unit(station.plan, partial(self._written, station))
+            self.servers[station.line].units[station.unit] = Unit(station.plan, partial(self._written, station))
 
     async def publish(self, batches: Sequence[Batch]) -> None:
         """Put the last row of each stream into the registers."""
@@ -105,7 +117,7 @@ class ModbusPublisher:
             if place is None or not isinstance(note, CommandResult):
                 continue
             unit, command = place
-            self.server.units[unit].answer(command, note.status)
+            unit.answer(command, note.status)
             if note.status != "accepted":
                 del self._pending[note.id]
 
@@ -115,7 +127,7 @@ class ModbusPublisher:
     def _show(self, stream: int, rows: Batch) -> None:
         entry = self._catalog.streams[stream]
         station = self._stations.get(entry.device)
-        unit = self.server.units.get(station.unit) if station else None
+        unit = self.servers[station.line].units.get(station.unit) if station else None
         if unit is None:
             self.unplaced += len(rows)
             return
@@ -123,10 +135,10 @@ class ModbusPublisher:
 
     def _written(self, station: Station, name: str, args: dict[str, float | str]) -> None:
         """Take in a command that a client wrote; the id is the machine's own, since Modbus carries none."""
-        unit, now = self.server.units[station.unit], self._now()
-        ident = f"modbus-{station.unit}-{unit.commands_taken}-{now}"
+        unit, now = self.servers[station.line].units[station.unit], self._now()
+        ident = f"modbus-{station.line}-{station.unit}-{unit.commands_taken}-{now}"
         command = Command(ident, station.device.path, name, "modbus:client", now, now + _EXPIRES, args)
-        self._pending[ident] = station.unit, name
+        self._pending[ident] = unit, name
         try:
             self._on_command(command)
         except CommandRefused:

@@ -20,7 +20,7 @@ from gateway.sources.opcua import OpcuaSource, OpcuaSourceConfig
 from testbed.control import Control, run_role
 from testbed.runfolder import Manifest, RunFolder
 from testbed.scenario import Scenario, read, stations_of
-from wire.modbus.station import Station
+from wire.modbus.station import Station, of_line
 from wire.opcua.identity import identity
 
 ROLE = "gateway"
@@ -72,7 +72,8 @@ def build_sources(scenario: Scenario, manifest: Manifest, catalog: Catalog, fold
         elif isinstance(kind, OpcuaSourceConfig):
             found[name] = OpcuaSource(kind, catalog)
         elif isinstance(kind, ModbusSourceConfig):
-            mine = polled_stations(scenario, manifest) if kind.url == manifest.modbus else []
+            known = polled_stations(scenario, manifest) if manifest.modbus else []
+            mine = [s for s in known if of_line(manifest.modbus, s.line) == kind.url]
             memory = folder.buffer / f"{name.replace(':', '-')}-counters.json"
             found[name] = ModbusSource(kind, catalog, manifest.clock, mine, memory)
     return found
@@ -85,7 +86,8 @@ def _embedded(scenario: Scenario, manifest: Manifest, folder: RunFolder) -> tupl
         security = identity(folder.opcua, manifest.opcua, ROLE)
         sources.append(OpcuaSourceConfig(url=manifest.opcua, security=security))
     if "modbus" in spoken:
-        sources.append(ModbusSourceConfig(url=manifest.modbus))
+        lines = {station.line for station in polled_stations(scenario, manifest)}
+        sources += [ModbusSourceConfig(url=of_line(manifest.modbus, line)) for line in sorted(lines)]
     return tuple(sources)
 
 

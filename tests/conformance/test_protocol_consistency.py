@@ -27,7 +27,7 @@ from simulator.publish.mqtt import MqttPublisher, MqttPublisherConfig
 from simulator.publish.opcua import OpcuaPublisher, OpcuaPublisherConfig
 from simulator.stations import stations
 from simulator.world import World
-from tests.conformance.test_sim_kinds import KINDS
+from tests.conformance.test_sim_kinds import EXTRA, KINDS
 from tests.sim_worlds import build
 from wire.memory import MemoryBroker
 from wire.modbus.client import ExceptionAnswer, ModbusClient, ModbusClientConfig
@@ -37,6 +37,7 @@ SPAN = 12 * NS
 QUANTUM = NS // 4
 #: rows of a data set in their own time; generated from a file
 LEFT_OUT = {"replay"}
+NEEDED = {kind: more for kind, more in EXTRA.items() if kind != "pump"}  # the pump without its waveform
 FAULTS = [
     {"at": "3s", "device": "chiller-01", "fault": "condenser_fouled"},
     {"at": "3s", "device": "chiller-01", "fault": "sensor_dropout", "args": {"channel": "water_in"}, "until": "6s"},
@@ -52,7 +53,7 @@ def world() -> World:
     for kind in sorted(set(KINDS) - LEFT_OUT):
         spoken = ["mqtt", "opcua", "modbus"]
         entry = {"kind": kind, "area": "a", "protocols": spoken, "position": {"lat": 37.5, "lon": 127.0}}
-        entries.append(entry)
+        entries.append({**entry, **NEEDED.get(kind, {})})
     made = build({"domain": "factory", "site": "s", "equipment": entries}, history="2h", faults=FAULTS)
     made.sid = 5
     return made

@@ -16,12 +16,13 @@ CLOCK_UNIT = 247
 
 @dataclass(frozen=True, slots=True)
 class Station:
-    """``every`` is the poll interval in ns of run time."""
+    """``every`` is the poll interval in ns of run time; ``line`` the number of the server (port) it is behind."""
 
     unit: int
     device: DeviceSpec
     plan: RegisterMap
     every: int
+    line: int = 0
 
 
 def endpoint(url: str) -> tuple[str, int]:
@@ -33,3 +34,9 @@ def endpoint(url: str) -> tuple[str, int]:
     except ValueError:
         pass
     raise TestbedError(f"not a Modbus server: {url!r} (write tcp://host:502)")
+
+
+def of_line(url: str, line: int) -> str:
+    """Return the URL of a line: lines lie on ports that follow each other."""
+    host, port = endpoint(url)
+    return f"tcp://{f'[{host}]' if ':' in host else host}:{port + line}"

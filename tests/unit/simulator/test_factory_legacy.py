@@ -132,6 +132,15 @@ def test_the_shipped_machines_have_units_of_their_own() -> None:
     assert len({s.device.kind for s in listed}) >= 4
 
 
+def test_more_machines_than_units_go_on_further_lines() -> None:
+    entry = {"kind": "chiller", "area": "old", "count": 130, "modbus": {"unit": 100}}
+    domain = parse({"domain": "factory", "site": "s", "copies": 3, "equipment": [entry]}, DomainConfig, "f.yaml")
+    listed = stations(devices(domain, 1))
+    assert len({(s.line, s.unit) for s in listed}) == len(listed) == 390
+    assert [(s.line, s.unit) for s in listed[:130]] == [(0, 100 + n) for n in range(130)]
+    assert {s.line for s in listed} == {0, 1}
+
+
 @pytest.mark.parametrize(
     ("modbus", "where", "what"),
     [
