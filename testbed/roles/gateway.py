@@ -87,7 +87,10 @@ def _embedded(scenario: Scenario, manifest: Manifest, folder: RunFolder) -> tupl
         sources.append(OpcuaSourceConfig(url=manifest.opcua, security=security))
     if "modbus" in spoken:
         lines = {station.line for station in polled_stations(scenario, manifest)}
-        sources += [ModbusSourceConfig(url=of_line(manifest.modbus, line)) for line in sorted(lines)]
+        # on one busy machine a slow answer is no missing one
+        own = {"timeout": "5s", "late": 10}
+        urls = [of_line(manifest.modbus, line) for line in sorted(lines)]
+        sources += [ModbusSourceConfig.model_validate({"url": url, **own}) for url in urls]
     return tuple(sources)
 
 
