@@ -13,6 +13,7 @@ from gateway.deadletters import DeadLetterConfig
 from gateway.drain import DrainConfig
 from gateway.rules import RuleConfig
 from gateway.sources.memory import MemorySourceConfig
+from gateway.sources.modbus import ModbusSourceConfig
 from gateway.sources.mqtt import MqttSourceConfig
 from gateway.sources.opcua import OpcuaSourceConfig
 from gateway.sources.sparkplug import SparkplugSourceConfig
@@ -26,7 +27,8 @@ from gateway.supervise import SuperviseConfig
 from gateway.validate import ValidateConfig
 
 SourceConfig = Annotated[
-    MqttSourceConfig | OpcuaSourceConfig | SparkplugSourceConfig | MemorySourceConfig, Field(discriminator="kind")
+    MqttSourceConfig | OpcuaSourceConfig | SparkplugSourceConfig | ModbusSourceConfig | MemorySourceConfig,
+    Field(discriminator="kind"),
 ]
 StageConfig = Annotated[UnitsConfig | DownsampleConfig, Field(discriminator="kind")]
 StoreConfig = Annotated[DuckConfig | InfluxConfig | MemoryStoreConfig, Field(discriminator="kind")]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
 from core.command import Command, CommandResult
@@ -50,3 +50,16 @@ class Counts(Protocol):
     """Counts what it meets: messages, rejections, requests for births."""
 
     metrics: Metrics
+
+
+@runtime_checkable
+class Polls(Protocol):
+    """Makes rows by asking: what is emitted is what was due to be asked for."""
+
+    def polled(self) -> Sequence[str]:
+        """Return the paths of the streams whose rows are polls."""
+        ...
+
+    def finish(self) -> None:
+        """Ask no more, and say up to which row was due."""
+        ...

@@ -17,6 +17,9 @@ from core.spec import DeviceSpec, Identity, Name, Position
 from simulator.channels import Stream
 from simulator.equipment.base import IDENT, AreaConfig, EquipmentConfig, Place
 from simulator.kinds import Equipment
+from simulator.stations import codes_of
+from wire.modbus.config import Overrides
+from wire.modbus.maker import make_map
 
 _M_A_DEGREE = 111_320.0
 
@@ -90,6 +93,8 @@ def devices(domain: DomainConfig, root: int, where: str = "") -> Iterator[tuple[
                             f"{at}.id", f"two devices are called {spec.path}", "put {n} or another text in id"
                         )
                     seen.add(spec.path)
+                    if n == entry.first and not copy:
+                        _check_registers(entry, spec, at)
                     yield entry.nth(n - entry.first).linked(lambda flow, k=copy: copied(flow, k)), spec  # type: ignore[misc]
 
 
@@ -147,6 +152,14 @@ def _device(
         protocols=entry.protocols,
         asset=path if entry.wears() else "",
     )
+
+
+def _check_registers(entry: EquipmentConfig, spec: DeviceSpec, at: str) -> None:
+    """Raise ConfigError where an entry's register map cannot be made."""
+    if "modbus" in entry.protocols:
+        make_map(spec, entry.modbus or Overrides(), codes_of(entry), at)
+    elif entry.modbus is not None:
+        raise ConfigError(f"{at}.modbus", "the entry does not speak Modbus", "add modbus to its protocols")
 
 
 def _check_overrides(entry: EquipmentConfig, streams: Sequence[Stream], at: str) -> None:

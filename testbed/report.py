@@ -26,7 +26,7 @@ def build(manifest: Manifest, statuses: Mapping[str, Status], wall_s: float, res
         Times a killed role was started again.
     """
     simulator, gateway, platform = (statuses.get(role, {}) for role in ("simulator", "gateway", "platform"))
-    rows = _rows(simulator, gateway, platform)
+    rows = _rows(simulator, gateway, platform, paced=manifest.speed > 0)
     latencies = {**_latencies(simulator), **_latencies(gateway), **_latencies(platform)}
     return {
         "scenario": manifest.scenario,
@@ -55,8 +55,8 @@ def build(manifest: Manifest, statuses: Mapping[str, Status], wall_s: float, res
     }
 
 
-def _rows(simulator: Status, gateway: Status, platform: Status) -> dict[str, int]:
-    emitted: Mapping[str, int] = simulator.get("emitted", {})
+def _rows(simulator: Status, gateway: Status, platform: Status, paced: bool) -> dict[str, int]:
+    emitted: Mapping[str, int] = {**simulator.get("emitted", {}), **_sampled(simulator, gateway, paced)}
     stored: Mapping[str, int] = platform.get("stored", {})
     ours = {path: stored.get(path, 0) for path in emitted}
     if "emitted" not in simulator:  # it died or could not drain: its last word must do
@@ -72,6 +72,15 @@ def _rows(simulator: Status, gateway: Status, platform: Status) -> dict[str, int
         "redelivered": gateway.get("duplicated", 0),
         "third_party": sum(count for path, count in stored.items() if path not in emitted),
     }
+
+
+def _sampled(simulator: Status, gateway: Status, paced: bool) -> dict[str, int]:
+    """Return rows due of streams that are polled; a stream that never answered owes every row that was there.
+
+    As fast as possible (not ``paced``) no clock says when a poll is due, so only what was polled was ever a row.
+    """
+    polled: Mapping[str, int] = gateway.get("polled", {})
+    return {path: polled.get(path, rows * paced) for path, rows in simulator.get("sampled", {}).items()}
 
 
 def _rough(simulator: Status, gateway: Status, platform: Status) -> dict[str, int]:

@@ -36,6 +36,7 @@ class Manifest(BaseModel):
     mqtt: str
     opcua: str
     sparkplug_host: str = "testbed"
+    modbus: str = ""
     portal: str = ""
     portal_hosts: tuple[str, ...] = ()
     data: str = ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -15,10 +16,12 @@ from core.clock import NS, wall_ns
 from core.config import Config, Duration, Label, load, parse, read_yaml
 from core.errors import ConfigError
 from gateway.kinds import GatewayConfig
-from simulator.domain import Copies, DomainConfig
+from simulator.domain import Copies, DomainConfig, devices
 from simulator.faults import FaultConfig
+from simulator.stations import stations
 from simulator.world import WorldConfig
 from testbed.examination import CmapssExam
+from wire.modbus.station import Station
 
 LEAD_NS = 2 * NS
 
@@ -101,6 +104,7 @@ class Scenario:
 
         try:
             World(self.world(), self.config.start_ns(), self.config.seed)
+            stations_of(self.domains, self.config.seed)
         except ConfigError as error:
             raise ConfigError(self._place(error.where), error.what, error.hint) from error
 
@@ -153,6 +157,17 @@ class DeployConfig(Config):
     """A deploy file: where the parts run. Each setting it names replaces the scenario's."""
 
     gateway: GatewayConfig = GatewayConfig()
+
+
+def stations_of(domains: Iterable[DomainConfig], root: int) -> list[Station]:
+    """Return Modbus units and register maps of all devices that speak Modbus."""
+    return stations(
+        pair
+        for domain in domains
+        for pair in devices(
+            domain.model_copy(update={"equipment": tuple(e for e in domain.equipment if "modbus" in e.protocols)}), root
+        )
+    )
 
 
 def _domain(path: Path, name: str, data: Path | None) -> DomainConfig:

@@ -12,6 +12,7 @@ from core.spec import Name, Protocol
 from simulator.channels import Sensor, Stream
 from simulator.grid import Ints
 from simulator.wear.component import WearModel
+from wire.modbus.config import Overrides
 
 if TYPE_CHECKING:
     from simulator.asset import Asset
@@ -51,6 +52,8 @@ class EquipmentConfig(Config):
         Overrides of a stream's period.
     inputs, outputs
         Names of the flows of material it empties and fills.
+    modbus
+        Unit id, poll interval and registers, where they are not made from the channels.
     """
 
     kind: str
@@ -69,6 +72,7 @@ class EquipmentConfig(Config):
     every: dict[str, Duration] = Field(default_factory=dict)
     inputs: tuple[str, ...] = ()
     outputs: tuple[str, ...] = ()
+    modbus: Overrides | None = None
 
     label: ClassVar[Name] = Name("장비", "Equipment")
 

@@ -30,9 +30,11 @@ def test_it_has_the_machines(after_history: World) -> None:
     kinds = Counter(d.kind for d in after_history.devices)
     assert kinds == {
         "filler": 1, "capper": 1, "labeller": 1, "case_packer": 1, "pump": 4, "fan": 2, "compressor": 2, "cnc": 3,
+        "injection_press": 2, "hydraulic_press": 1, "induction_furnace": 1, "chiller": 1, "pallet_wrapper": 1,
     }  # fmt: skip
     for device in after_history.devices:
-        assert device.protocols == (("mqtt",) if device.area == "guro-packaging" else ("opcua",))
+        spoken = {"guro-packaging": ("mqtt",), "brownfield": ("modbus",)}
+        assert device.protocols == spoken.get(device.area, ("opcua",))
         assert device.position is not None
         assert device.label is not None
         assert device.label.ko != device.label.en
