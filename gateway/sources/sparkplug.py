@@ -16,6 +16,7 @@ from core.errors import CommandRefused, DecodeError, NotConnected
 from core.metrics import Metrics
 from core.ports import Ack, Arrival
 from core.spec import DeviceSpec
+from gateway.sources.parking import Parking
 from gateway.sources.sparkplug_intake import Intake, Reader
 from gateway.sources.sparkplug_nodes import NodeSession
 from gateway.sources.sparkplug_writes import Writes, command_metrics
@@ -39,7 +40,8 @@ class SparkplugSourceConfig(MqttConfig):
     ``host_id``: the name under which this gateway says that it is online (STATE); edge nodes with this primary host
     hold their rows while it is away. Of several gateways that share a city, one at most may carry a name; the
     others leave it empty. ``filters``: topic filters of this gateway's part. ``reorder``: how long a message waits
-    for the one before it. ``max_bytes`` bounds a payload, also after it is decompressed.
+    for the one before it. Data that come before a birth wait ``park`` long for it, at most ``park_bytes``: not to be
+    read, but to know whether they can be had again. ``max_bytes`` bounds a payload, also after it is decompressed.
     """
 
     kind: Literal["sparkplug"] = "sparkplug"
@@ -49,6 +51,8 @@ class SparkplugSourceConfig(MqttConfig):
     filters: tuple[str, ...] = (f"{names.ROOT}/#",)
     watchdog: Duration = 15 * SECOND
     reorder: Duration = 2 * SECOND
+    park: Duration = 30 * SECOND
+    park_bytes: int = 10 << 20
     max_bytes: int = MAX_BYTES
 
 
@@ -72,7 +76,8 @@ class SparkplugSource:
         self.nodes: dict[tuple[str, str], NodeSession] = {}
         self._session = open_session(config, None)
         self._writes = Writes()
-        self._reader = Reader(catalog, self.nodes, self.metrics, self._writes, config.max_bytes)
+        parking = Parking(config.park, config.park_bytes)
+        self._reader = Reader(catalog, self.nodes, self.metrics, self._writes, config.max_bytes, parking)
         self._born_at = 0
         self._roll_call = 0
 

@@ -13,6 +13,7 @@ from core.errors import DecodeError, RejectedError
 from core.metrics import Metrics
 from core.ports import Arrival, Note
 from core.spec import DeviceSpec
+from gateway.sources.parking import Parking
 from gateway.sources.sparkplug_nodes import DeviceSession, Incoming, NodeSession
 from gateway.sources.sparkplug_writes import Writes
 from wire.codec_command import decode_event, decode_result
@@ -27,6 +28,7 @@ from wire.topics import Topic
 
 _OWN = frozenset({"NCMD", "DCMD", "STATE"})
 _MOST_NODES = 10_000
+_NO_BIRTH = RejectedError("no-birth", "data of a device that had not introduced itself")
 
 
 class Intake:
@@ -73,9 +75,10 @@ class Reader:
         metrics: Metrics,
         writes: Writes,
         max_bytes: int,
+        parking: Parking,
     ) -> None:
         self.catalog, self.nodes, self.metrics = catalog, nodes, metrics
-        self._writes, self._max_bytes = writes, max_bytes
+        self._writes, self._max_bytes, self._parking = writes, max_bytes, parking
 
     def node(self, group: str, name: str) -> NodeSession:
         """Return an edge node, known or new; raises RejectedError ``too-many``."""
@@ -104,8 +107,7 @@ class Reader:
             elif topic.kind == "NDEATH":
                 self._end(node, incoming, intake)
             elif not node.online:
-                intake.ask[node] = None
-                raise RejectedError("no-birth", f"edge node {topic.node} has not introduced itself")
+                self._unborn(node, incoming, intake)
             else:
                 for ready in node.arrived(incoming, mono_ns()):
                     self._read(node, ready, intake)
@@ -114,6 +116,8 @@ class Reader:
 
     def release(self, now: int, limit: int, intake: Intake) -> None:
         """Take what has waited too long for a message that did not come, and ask for births."""
+        for message in self._parking.expired():
+            self._reject(message, _NO_BIRTH, intake)
         for node in self.nodes.values():
             overdue = node.overdue(now, limit)
             if overdue:
@@ -163,6 +167,7 @@ class Reader:
             raise RejectedError("device-taken", f"{born.place.path} is another connection's device")
         back = node.back(topic.device, before is not None)
         session = node.introduce(topic.device, born)
+        self._judge_parked(topic, bool(born.device and not born.writable), intake)
         if born.device is not None:
             settled = self.catalog.add(born.device)
             if settled != before:
@@ -182,9 +187,8 @@ class Reader:
                 return
             session = node.devices.get(topic.device)
             if session is None or not session.online:
-                intake.ask[node] = None
-                raise RejectedError("no-birth", f"{topic.device or topic.node} has not introduced itself")
-            if topic.kind == "DDEATH":
+                self._unborn(node, incoming, intake)
+            elif topic.kind == "DDEATH":
                 session.online = False
                 node.gone.add(topic.device)
                 self._tell([session], "offline", "the device died: values are stale", "warning", intake)
@@ -192,6 +196,25 @@ class Reader:
                 self._values(node, session, incoming, intake, birth=False)
         except DecodeError as error:
             self._reject(incoming.message, error, intake)
+
+    def _unborn(self, node: NodeSession, incoming: Incoming, intake: Intake) -> None:
+        """Ask for the birth of who speaks before it; what was said waits only to learn what it is worth."""
+        intake.ask[node] = None
+        topic = incoming.topic
+        if not self._parking.put(f"{topic.group}/{topic.node}/{topic.device}", incoming.message):
+            raise _NO_BIRTH
+        self.metrics.count("messages_parked")
+
+    def _judge_parked(self, topic: names.SparkplugTopic, numbered: bool, intake: Intake) -> None:
+        """Decide on what came before a birth: its aliases may have meant something else, so it is never read.
+
+        Where rows are numbered the birth tells which are missing, and ``replay`` brings them; else they are lost.
+        """
+        for message in self._parking.take(f"{topic.group}/{topic.node}/{topic.device}"):
+            if numbered:
+                self.metrics.count("messages_unborn")
+            else:
+                self._reject(message, _NO_BIRTH, intake)
 
     # --- values -------------------------------------------------------------------------------------------
 
