@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import simpy
 
-from core import seed
+from core import eventlog, seed
 from core.clock import NS
 from core.command import Event, Severity
 from core.spec import DeviceSpec
 from simulator.host import Host
+from simulator.process import packml
 from simulator.process.flow import Flow
 from simulator.state import StateTable
 from simulator.states import DOWN, State
 
+#: why a state is entered, where nothing more is said
+_CAUSE = {
+    State.BLOCKED: "blocked",
+    State.STARVED: "starved",
+    State.FAILED: "failure",
+    State.MAINTENANCE: "maintenance",
+    State.SETUP: "setup",
+    State.STOPPED: "command",
+}
 Steps = Generator[simpy.Event, Any, None]
 
 
@@ -32,6 +42,9 @@ class Body:
     host
         The world.
     """
+
+    #: whether changes of state are told in the event log
+    logs: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -154,11 +167,18 @@ class Body:
         yield from self.up()
         self.enter(State.RUNNING)
 
-    def enter(self, state: State) -> None:
-        """Change the common state: tells ``on_state``, adapts wear, wakes what waits for ``changed``."""
+    def enter(self, state: State, cause: str = "") -> None:
+        """Change the common state: tells ``on_state``, adapts wear, wakes what waits for ``changed``.
+
+        ``cause`` is for the event log (`core.eventlog.CAUSES`).
+        """
         old = self.state
         if state == old:
             return
+        if self.logs:
+            why = cause or _CAUSE.get(state, "")
+            text = eventlog.compose(state=packml.name(state), was=packml.name(old), cause=why)
+            self.tell(eventlog.STATE, text)
         self._up = self._up_ns()
         self._up_since = self.now
         self.state = state
@@ -176,6 +196,11 @@ class Body:
     def _up_ns(self) -> int:
         """Return how long the equipment has not been down, in ns."""
         return self._up + (0 if self.state in DOWN else self.now - self._up_since)
+
+    def trait(self, name: str) -> float:
+        """Return the device's own fixed standard normal; the same as ``view.trait(name)``."""
+        key = np.array([seed.key(self.host.root, self.spec.path, "trait", name)], dtype=np.int64)
+        return float(seed.normal(key, np.zeros(1, dtype=np.int64))[0])
 
     def draws(self, name: str) -> np.random.Generator:
         """Return the device's own generator of a name, for events."""

@@ -4,20 +4,87 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator
-from typing import Literal
+from collections.abc import Iterator, Sequence
+from typing import Any, Literal
 
 import numpy as np
 from pydantic import Field
 
 from core import seed
-from core.config import Config, Duration
+from core.config import Config, Duration, Label, parse
 from core.errors import ConfigError
 from core.spec import DeviceSpec, Identity, Name, Position
 from simulator.equipment.base import IDENT, AreaConfig, EquipmentConfig, Place
 from simulator.kinds import Equipment
 
 _M_A_DEGREE = 111_320.0
+_LINE_M = 15.0  # between two lines
+
+
+class LineConfig(Config):
+    """More lines of the machines that stand in an area, each with an area and buffers of its own.
+
+    Flows between machines of the area get a twin for every line; a flow that leads out of the area is shared.
+
+    Attributes
+    ----------
+    like
+        Area whose entries are repeated.
+    count, first
+        How many lines, and the first one's number.
+    area
+        Area of the n-th line; default ``<like>-{n}``.
+    name
+        Name of that area for people.
+    set
+        Settings that all their machines have instead of the original's, e.g. ``{spread: 0.03}``; machines that
+        do not know one keep theirs.
+    """
+
+    like: str = Field(pattern=IDENT)
+    count: int = Field(default=1, ge=1, le=10_000)
+    first: int = 2
+    area: str = ""
+    name: Label | None = None
+    set: dict[str, Any] = Field(default_factory=dict)
+
+    def copies(self, equipment: Sequence[EquipmentConfig], where: str) -> Iterator[EquipmentConfig]:
+        """Yield the entries of every line."""
+        pattern = self.area or f"{self.like}-{{n}}"
+        originals = [entry for entry in equipment if entry.area == self.like]
+        if not originals:
+            raise ConfigError(f"{where}.like", f"no equipment stands in area {self.like!r}", "name an area of one entry")
+        if self.count > 1 and "{n}" not in pattern:
+            raise ConfigError(f"{where}.area", "every line needs an area of its own", "write {n} in it")
+        known = {key for entry in originals for key in type(entry).model_fields}
+        if strange := self.set.keys() - known:
+            raise ConfigError(f"{where}.set", f"no machine of the line has {min(strange)!r}", "see the kinds' settings")
+        elsewhere = {flow for e in equipment if e.area != self.like for flow in (*e.inputs, *e.outputs)}
+        own = {flow for e in originals for flow in e.inputs} & {flow for e in originals for flow in e.outputs}
+        for n in range(self.first, self.first + self.count):
+            area = pattern.replace("{n}", str(n))
+            twins = {flow: f"{flow}@{area}" for flow in own - elsewhere}
+            for entry in originals:
+                yield self._copy(entry, n, area, twins, where)
+
+    def _copy(
+        self, entry: EquipmentConfig, n: int, area: str, twins: dict[str, str], where: str
+    ) -> EquipmentConfig:
+        place = entry.position
+        if place is not None:  # lines stand side by side
+            place = place.model_copy(update={"lat": place.lat + n * _LINE_M / _M_A_DEGREE})
+        name = self.name and Name(self.name.ko.replace("{n}", str(n)), self.name.en.replace("{n}", str(n)))
+        mine = {key: value for key, value in self.set.items() if key in type(entry).model_fields}
+        checked = parse({"area": area, **mine}, type(entry), f"{where}.set")
+        return entry.model_copy(
+            update={
+                "area": "",
+                "areas": (AreaConfig(id=area, name=name, position=place),),
+                "inputs": tuple(twins.get(flow, flow) for flow in entry.inputs),
+                "outputs": tuple(twins.get(flow, flow) for flow in entry.outputs),
+                **{key: getattr(checked, key) for key in mine},
+            }
+        )
 
 
 class DomainConfig(Config):
@@ -31,6 +98,8 @@ class DomainConfig(Config):
         Duration of a repair after a failure, and of planned maintenance unless the command says otherwise.
     flows
         Room of material flows, by name (default 50).
+    lines
+        More lines like those in an area: ``[{like: guro-packaging, count: 5}]``.
     """
 
     domain: Literal["factory", "logistics", "urban"]
@@ -41,20 +110,48 @@ class DomainConfig(Config):
     maintain: Duration = 3600 * 10**9
     flows: dict[str, int] = Field(default_factory=dict)
     equipment: tuple[Equipment, ...]
+    lines: tuple[LineConfig, ...] = ()
+
+    def room(self) -> dict[str, int]:
+        """Return the room of every flow that is told; twins of a line have the room of the original."""
+        twins = (flow for _, entry in self.entries() for flow in (*entry.inputs, *entry.outputs) if "@" in flow)
+        return self.flows | {
+            flow: self.flows[name] for flow in twins for name in [flow.partition("@")[0]] if name in self.flows
+        }
+
+    def entries(self, where: str = "") -> Iterator[tuple[str, EquipmentConfig]]:
+        """Yield every entry with its place in the file, those of lines behind the others."""
+        begin = where or self.domain
+        for index, entry in enumerate(self.equipment):
+            yield f"{begin}:equipment.{index}", entry
+        for index, line in enumerate(self.lines):
+            at = f"{begin}:lines.{index}"
+            for entry in line.copies(self.equipment, at):
+                yield at, entry
 
 
 def devices(domain: DomainConfig, root: int, where: str = "") -> Iterator[tuple[EquipmentConfig, DeviceSpec]]:
     """Yield every device of a domain with its entry."""
     seen: Counter[str] = Counter()
-    for index, entry in enumerate(domain.equipment):
-        at = f"{where or domain.domain}:equipment.{index}"
+    for at, entry in domain.entries(where):
         for area in _areas(entry, at):
             for n in range(entry.first, entry.first + entry.count):
                 spec = _device(domain, entry, area, n, root, at)
                 seen[spec.path] += 1
                 if seen[spec.path] > 1:
                     raise ConfigError(at, f"two devices are called {spec.path}", "put {n} or another text in id")
-                yield entry.nth(n - entry.first), spec
+                yield _filled(entry.nth(n - entry.first), n, area.id), spec
+
+
+def _filled(entry: EquipmentConfig, n: int, area: str) -> EquipmentConfig:
+    """Return an entry with number and area filled into the names of its flows."""
+    if not any("{" in flow for flow in (*entry.inputs, *entry.outputs)):
+        return entry
+
+    def fill(flows: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(flow.replace("{n}", str(n)).replace("{area}", area) for flow in flows)
+
+    return entry.model_copy(update={"inputs": fill(entry.inputs), "outputs": fill(entry.outputs)})
 
 
 def _areas(entry: EquipmentConfig, at: str) -> tuple[AreaConfig, ...]:

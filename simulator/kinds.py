@@ -17,6 +17,7 @@ from simulator.equipment.crossing import CrossingConfig
 from simulator.equipment.dock import DockConfig
 from simulator.equipment.fan import FanConfig
 from simulator.equipment.filler import FillerConfig
+from simulator.equipment.inspection import InspectionConfig
 from simulator.equipment.labeller import LabellerConfig
 from simulator.equipment.meter import MeterConfig
 from simulator.equipment.noise_node import NoiseNodeConfig
@@ -41,6 +42,7 @@ Equipment = Annotated[
     | CapperConfig
     | LabellerConfig
     | CasePackerConfig
+    | InspectionConfig
     | ReplayConfig
     | ConveyorConfig
     | DockConfig

@@ -246,7 +246,7 @@ def _all_samplers(world: World, sampling: Sampling) -> list[Sampler]:
 
 def _assets(entries: Sequence[tuple[DomainConfig, EquipmentConfig, DeviceSpec]], world: World) -> dict[str, Asset]:
     """Return every asset by path, begun, in the order of the configuration."""
-    flows = FlowBus(world.env, {k: v for d in world.config.domains for k, v in d.flows.items()})
+    flows = FlowBus(world.env, {k: v for d in world.config.domains for k, v in d.room().items()})
     hosts = {id(d): _host(d, flows, world) for d in world.config.domains}
     rows = {spec.path: row for fleet in world.fleets.values() for row, spec in enumerate(fleet.specs)}
     assets: dict[str, Asset] = {}
@@ -265,7 +265,7 @@ def _host(domain: DomainConfig, flows: FlowBus, world: World) -> Host:
         env=world.env,
         root=world.seed,
         start=world.start,
-        crew=simpy.Resource(world.env, capacity=domain.crew),
+        crew=simpy.PriorityResource(world.env, capacity=domain.crew),
         service=Service(domain.repair / NS, domain.maintain / NS),
         flows=flows,
         weather=world.weather,

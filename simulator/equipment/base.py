@@ -49,7 +49,9 @@ class EquipmentConfig(Config):
     every
         Overrides of a stream's period.
     inputs, outputs
-        Names of the flows of material it empties and fills.
+        Names of the flows of material it empties and fills; ``{n}`` and ``{area}`` are filled in.
+    priority
+        Who gets a crew first, lowest first; at equal priority a repair goes before planned maintenance.
     """
 
     kind: str
@@ -68,6 +70,7 @@ class EquipmentConfig(Config):
     every: dict[str, Duration] = Field(default_factory=dict)
     inputs: tuple[str, ...] = ()
     outputs: tuple[str, ...] = ()
+    priority: int = Field(default=5, ge=0, le=9)
 
     label: ClassVar[Name] = Name("장비", "Equipment")
 

@@ -20,10 +20,9 @@ from core.config import Duration
 from core.spec import Name
 from simulator.body import Steps
 from simulator.channels import Sensor, Stream, counted, enumerated, measured
-from simulator.equipment.base import EquipmentConfig
 from simulator.faults import Effect, FaultKind, WearFault
 from simulator.process import milling
-from simulator.process.making import Maker
+from simulator.process.making import Maker, MakerConfig
 from simulator.process.milling import GRADES, MEAN_PART, Grade
 from simulator.state import Column, Ramp, Relax, Step
 from simulator.states import COMMON, DERATE, STATES, State
@@ -75,7 +74,7 @@ SPINDLE = Stream(
 )  # fmt: skip
 
 
-class CncConfig(EquipmentConfig):
+class CncConfig(MakerConfig):
     """A milling machine.
 
     Attributes
@@ -145,9 +144,13 @@ class Cnc(Maker):
     def run(self) -> Steps:
         """Set up, cut a lot, and so on."""
         while True:
+            yield from self.on_duty()
             yield from self._set_up()
+            good, scrap = self.get("parts"), self.get("scrap")
             for _ in range(self.config.lot):
                 yield from self._cut()
+            made, bad = self.get("parts") - good, self.get("scrap") - scrap
+            self.tell_lot(GRADE_STATES[self._grade.code], round(made), round(bad), 3600.0 * NS / self.config.cycle)
 
     def _set_up(self) -> Steps:
         draw = self.draws("grade").random()
@@ -155,7 +158,7 @@ class Cnc(Maker):
         self._grade = list(GRADES.values())[int(np.searchsorted(shares[:-1], draw, side="right"))]
         change = 0 < self.config.change_at_min <= self.components["tool"].age_s / 60.0
         time = self.config.setup + (self.config.tool_change if change else 0)
-        yield from self.pause(State.SETUP, time / NS)
+        yield from self.set_up(time / NS, "setup", GRADE_STATES[self._grade.code])
         if change:
             self._replace_tool()
         self.put("grade", float(self._grade.code))

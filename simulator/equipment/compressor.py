@@ -16,7 +16,6 @@ from pydantic import Field
 from core.clock import NS
 from core.command import Command
 from core.config import Duration
-from core.errors import CommandRefused
 from core.spec import CommandSpec, Name
 from simulator.asset import Work
 from simulator.channels import Sensor, Stream, counted, enumerated, measured
@@ -120,13 +119,12 @@ class Compressor(Rotating):
 
     def handlers(self) -> dict[str, Callable[[Command], str | Work]]:
         """Add the pressure set-point and the rest that the motor needs."""
-        return super().handlers() | {"set_pressure": self._set_pressure, "start": self._start_rested}
+        return super().handlers() | {"set_pressure": self._set_pressure}
 
-    def _start_rested(self, command: Command) -> str:
+    def interlock(self) -> str:
+        """Let the motor rest after a stop."""
         left = self._rest_since + self.config.lockout - self.now
-        if self.state is State.STOPPED and left > 0:
-            raise CommandRefused(f"interlock: motor must rest for another {left / NS:.0f} s")
-        return self._start(command)
+        return f"motor must rest for another {left / NS:.0f} s" if left > 0 else ""
 
     def _set_pressure(self, command: Command) -> str:
         pressure = self.number(command, "pressure", 4.0, 12.0)

@@ -74,7 +74,7 @@ def build_sources(scenario: Scenario, manifest: Manifest, catalog: Catalog, fold
 def _embedded(
     scenario: Scenario, manifest: Manifest, folder: RunFolder
 ) -> tuple[MqttSourceConfig | OpcuaSourceConfig, ...]:
-    spoken = {protocol for domain in scenario.domains for entry in domain.equipment for protocol in entry.protocols}
+    spoken = {protocol for domain in scenario.domains for _, entry in domain.entries() for protocol in entry.protocols}
     mqtt = MqttSourceConfig(url=manifest.mqtt)
     if "opcua" not in spoken:
         return (mqtt,)

@@ -171,7 +171,7 @@ def test_the_guard_stops_the_machine_and_refuses_a_start_until_closed() -> None:
 
     world.advance(100 * NS)
     assert machine(world, "capper").state.name == "STOPPED"
-    assert names(world.notes(), "s/l/capper-01") == ["interlock"]
+    assert names(world.notes(), "s/l/capper-01") == ["state", "interlock"]
     assert (start().status, machine(world, "capper").state.name) == ("refused", "STOPPED")
     world.advance(310 * NS)
     assert machine(world, "capper").state.name == "STOPPED"  # closing alone starts nothing
