@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
+from functools import cache
 from typing import Any, ClassVar
 
 import numpy as np
@@ -28,6 +29,12 @@ _CAUSE = {
     State.STOPPED: "command",
 }
 Steps = Generator[simpy.Event, Any, None]
+
+
+@cache
+def _told(state: State, old: State, cause: str) -> str:
+    why = cause or _CAUSE.get(state, "")
+    return eventlog.compose(state=packml.name(state), was=packml.name(old), cause=why)
 
 
 class Body:
@@ -176,9 +183,7 @@ class Body:
         if state == old:
             return
         if self.logs:
-            why = cause or _CAUSE.get(state, "")
-            text = eventlog.compose(state=packml.name(state), was=packml.name(old), cause=why)
-            self.tell(eventlog.STATE, text)
+            self.tell(eventlog.STATE, _told(state, old, cause))
         self._up = self._up_ns()
         self._up_since = self.now
         self.state = state

@@ -24,7 +24,7 @@ _LINE_M = 15.0  # between two lines
 class LineConfig(Config):
     """More lines of the machines that stand in an area, each with an area and buffers of its own.
 
-    Flows between machines of the area get a twin for every line; a flow that leads out of the area is shared.
+    Every flow that a machine of the area fills gets a twin for every line, but for those that are ``shared``.
 
     Attributes
     ----------
@@ -36,6 +36,8 @@ class LineConfig(Config):
         Area of the n-th line; default ``<like>-{n}``.
     name
         Name of that area for people.
+    shared
+        Flows that all lines fill, such as the pallets for the hub.
     set
         Settings that all their machines have instead of the original's, e.g. ``{spread: 0.03}``; machines that
         do not know one keep theirs.
@@ -46,6 +48,7 @@ class LineConfig(Config):
     first: int = 2
     area: str = ""
     name: Label | None = None
+    shared: tuple[str, ...] = ()
     set: dict[str, Any] = Field(default_factory=dict)
 
     def copies(self, equipment: Sequence[EquipmentConfig], where: str) -> Iterator[EquipmentConfig]:
@@ -53,23 +56,22 @@ class LineConfig(Config):
         pattern = self.area or f"{self.like}-{{n}}"
         originals = [entry for entry in equipment if entry.area == self.like]
         if not originals:
-            raise ConfigError(f"{where}.like", f"no equipment stands in area {self.like!r}", "name an area of one entry")
+            raise ConfigError(
+                f"{where}.like", f"no equipment stands in area {self.like!r}", "name an area of one entry"
+            )
         if self.count > 1 and "{n}" not in pattern:
             raise ConfigError(f"{where}.area", "every line needs an area of its own", "write {n} in it")
         known = {key for entry in originals for key in type(entry).model_fields}
         if strange := self.set.keys() - known:
             raise ConfigError(f"{where}.set", f"no machine of the line has {min(strange)!r}", "see the kinds' settings")
-        elsewhere = {flow for e in equipment if e.area != self.like for flow in (*e.inputs, *e.outputs)}
-        own = {flow for e in originals for flow in e.inputs} & {flow for e in originals for flow in e.outputs}
+        own = {flow for e in originals for flow in e.outputs} - set(self.shared)
         for n in range(self.first, self.first + self.count):
             area = pattern.replace("{n}", str(n))
-            twins = {flow: f"{flow}@{area}" for flow in own - elsewhere}
+            twins = {flow: f"{flow}@{area}" for flow in own}
             for entry in originals:
                 yield self._copy(entry, n, area, twins, where)
 
-    def _copy(
-        self, entry: EquipmentConfig, n: int, area: str, twins: dict[str, str], where: str
-    ) -> EquipmentConfig:
+    def _copy(self, entry: EquipmentConfig, n: int, area: str, twins: dict[str, str], where: str) -> EquipmentConfig:
         place = entry.position
         if place is not None:  # lines stand side by side
             place = place.model_copy(update={"lat": place.lat + n * _LINE_M / _M_A_DEGREE})
@@ -126,8 +128,8 @@ class DomainConfig(Config):
             yield f"{begin}:equipment.{index}", entry
         for index, line in enumerate(self.lines):
             at = f"{begin}:lines.{index}"
-            for entry in line.copies(self.equipment, at):
-                yield at, entry
+            for copy in line.copies(self.equipment, at):
+                yield at, copy
 
 
 def devices(domain: DomainConfig, root: int, where: str = "") -> Iterator[tuple[EquipmentConfig, DeviceSpec]]:

@@ -10,6 +10,7 @@ from simulator.equipment.air_station import AirStationConfig
 from simulator.equipment.amr import AmrConfig
 from simulator.equipment.capper import CapperConfig
 from simulator.equipment.case_packer import CasePackerConfig
+from simulator.equipment.climate_hall import ClimateHallConfig
 from simulator.equipment.cnc import CncConfig
 from simulator.equipment.compressor import CompressorConfig
 from simulator.equipment.conveyor import ConveyorConfig
@@ -30,6 +31,7 @@ from simulator.equipment.water_zone import WaterZoneConfig
 from simulator.publish.mqtt import MqttPublisherConfig
 from simulator.publish.opcua import OpcuaPublisherConfig
 from simulator.wear.bearing import BearingWear
+from simulator.wear.fouling import FoulingWear
 from simulator.wear.tool import ToolWear
 
 #: every equipment kind there is, one line each: factory, logistics, urban
@@ -43,6 +45,7 @@ Equipment = Annotated[
     | LabellerConfig
     | CasePackerConfig
     | InspectionConfig
+    | ClimateHallConfig
     | ReplayConfig
     | ConveyorConfig
     | DockConfig
@@ -59,7 +62,7 @@ Equipment = Annotated[
 ]
 
 #: every way in which a part wears
-Wear = Annotated[BearingWear | ToolWear, Field(discriminator="kind")]
+Wear = Annotated[BearingWear | ToolWear | FoulingWear, Field(discriminator="kind")]
 
 #: every protocol that the simulator speaks
 Publish = Annotated[MqttPublisherConfig | OpcuaPublisherConfig, Field(discriminator="kind")]

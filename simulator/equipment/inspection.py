@@ -41,7 +41,8 @@ LINE_STREAM = Stream(
     (
         *LINE,
         measured(
-            "light", "ratio", "%", 0, 120, Sensor(noise=0.3, resolution=0.1), ko="조명 밝기", en="Light", group="health",
+            "light", "ratio", "%", 0, 120, Sensor(noise=0.3, resolution=0.1),
+            ko="조명 밝기", en="Light", group="health",
         ),
         measured(
             "contrast", "ratio", "%", 0, 120,
@@ -51,7 +52,7 @@ LINE_STREAM = Stream(
         measured(
             "threshold", "score", "1", -5, 10, Sensor(resolution=0.01), ko="판정 임계값", en="Decision threshold",
         ),
-        measured("score", "score", "1", -10, 20, Sensor(resolution=0.01), ko="평균 점수", en="Mean score", group="health"),
+        measured("score", "score", "1", -10, 20, Sensor(resolution=0.01), ko="평균 점수", en="Mean score"),
         measured("defect_rate", "ratio", "%", 0, 100, Sensor(resolution=0.01), ko="불량 검출률", en="Rejected share"),
     ),
 )  # fmt: skip
@@ -72,6 +73,8 @@ class InspectionConfig(PackagingConfig):
         Share of bad packs where no machine stands before it; wanders by itself.
     clean, recalibrate
         How long an operator needs.
+    clean_at, recalibrate_at
+        Dirt (1: dirty) and drift of the threshold at which the operator acts by himself; 0: never.
     """
 
     kind: Literal["inspection"] = "inspection"
@@ -84,6 +87,8 @@ class InspectionConfig(PackagingConfig):
     defects: float = Field(default=0.004, ge=0, lt=0.2)
     clean: Duration = 120 * NS
     recalibrate: Duration = 300 * NS
+    clean_at: float = Field(default=0.4, ge=0, le=2)
+    recalibrate_at: float = Field(default=0.6, ge=0, le=5)
     parts: BearingWear = BearingWear(life_h=1200.0, scatter=0.15, growth=0.5)
 
     label: ClassVar[Name] = Name("비전 검사기", "Vision inspection")
@@ -149,6 +154,17 @@ class Inspection(Packaging):
         limit = self.get("threshold") + self.get("offset") + self.get("fault.camera_shifted")
         separation = self.config.separation * light * (1.0 - _HAZE * min(dirt, 1.0))
         return 1.0 - _ABOVE(limit - _SPECKS * dirt), _ABOVE(limit - separation)
+
+    def _work_on(self, lot: Packs) -> Any:
+        """Look after the station before it is too far off."""
+        config = self.config
+        if 0 < config.clean_at <= self.get("dirt"):
+            yield from self.pause(State.SETUP, config.clean / NS, "cleaning")
+            self.put("dirt", 0.0, self._table.rate(self._row, "dirt"))
+        if 0 < config.recalibrate_at <= abs(self.get("offset")):
+            yield from self.pause(State.SETUP, config.recalibrate / NS, "recalibration")
+            self.put("offset", 0.0, self._table.rate(self._row, "offset"))
+        return (yield from super()._work_on(lot))
 
     def judge(self, lot: Packs, spliced: int) -> tuple[int, int]:
         """Reject what looks bad."""

@@ -54,9 +54,7 @@ def bus(world: World) -> FlowBus:
 
 def waiting(world: World, flow: str) -> int:
     """Return packs that wait in a flow, with one that a blocked machine holds."""
-    store = bus(world).flows[flow]._store
-    held = [put.item for put in store.put_queue]
-    return int(sum(item.data["packs"] for item in [*store.items, *held]))
+    return int(sum(item.data["packs"] for item in bus(world).flows[flow].inside()))
 
 
 def counts(world: World, kind: str) -> tuple[int, int, int]:
