@@ -87,19 +87,19 @@ class Body:
 
     def get(self, name: str) -> float:
         """Return a state column's present value."""
-        return self._table.get(self._row, name, self.now)
+        return self._table.get(self._row, name, self.env.now)  # type: ignore[arg-type]
 
     def put(self, name: str, value: float, rate: float = 0.0) -> None:
         """Set a state column: ``rate`` is a Ramp's rate a second."""
-        self._table.put(self._row, name, self.now, value, rate)
+        self._table.put(self._row, name, self.env.now, value, rate)  # type: ignore[arg-type]
 
     def relax(self, name: str, target: float) -> None:
         """Let a Relax column approach a new target from where it is."""
-        self._table.put(self._row, name, self.now, self.get(name), target)
+        self._table.turn(self._row, name, self.now, target)
 
     def ramp(self, name: str, rate: float) -> None:
         """Let a Ramp column go on from where it is at a new rate a second."""
-        self._table.put(self._row, name, self.now, self.get(name), rate)
+        self._table.turn(self._row, name, self.now, rate)
 
     def seconds(self, s: float) -> simpy.Event:
         """Return the event that many simulated seconds ahead."""
@@ -129,7 +129,8 @@ class Body:
         if not wait.triggered:
             self._starve(wait, round(linger_s * NS))
             yield wait
-        yield from self.up()
+        if self.state in DOWN:
+            yield from self.up()
         self.enter(State.RUNNING)
         return wait.value
 
@@ -171,7 +172,8 @@ class Body:
             if self.state not in DOWN:
                 self.enter(State.BLOCKED)
             yield wait
-        yield from self.up()
+        if self.state in DOWN:
+            yield from self.up()
         self.enter(State.RUNNING)
 
     def enter(self, state: State, cause: str = "") -> None:

@@ -87,7 +87,7 @@ CLIMATE = Stream(
 
 def saturation_gkg(cel: NDArray[Any] | float) -> Floats:
     """Return grams of water in a kg of saturated air at 1013 hPa."""
-    hpa = 6.1094 * np.exp(17.625 * np.asarray(cel) / (np.asarray(cel) + 243.04))
+    hpa = 6.1094 * np.exp(17.625 * cel / (cel + 243.04))
     return np.asarray(622.0 * hpa / (1013.25 - hpa), dtype=np.float64)
 
 
@@ -119,7 +119,7 @@ class ClimateHallConfig(EquipmentConfig):
     fan_kw: float = Field(default=7.5, gt=0, le=60)
     set_temp: float = Field(default=22.0, ge=14, le=30)
     people: float = Field(default=25.0, ge=0)
-    step: Duration = Field(default=600 * NS, ge=60 * NS, le=1200 * NS)
+    step: Duration = Field(default=900 * NS, ge=60 * NS, le=1200 * NS)
     filter: FoulingWear = FoulingWear(life_h=1400.0)
 
     label: ClassVar[Name] = Name("공조 홀", "Climate hall")
@@ -215,8 +215,7 @@ class ClimateHall(Asset):
         }
 
     def _busy(self) -> float:
-        utc = np.array([self.host.start + self.now], dtype=np.int64)
-        return 1.0 if bool(on_shift(utc, 7.0, 21.0)[0]) else 0.25
+        return 1.0 if bool(on_shift(np.int64(self.host.start + self.now), 7.0, 21.0)) else 0.25  # type: ignore[arg-type]
 
     def _follow(self) -> None:
         """Let temperature, water and carbon dioxide approach what the flows of now lead to."""

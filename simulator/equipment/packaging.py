@@ -265,7 +265,7 @@ class Packaging(Maker):
 
     def _draw_luck(self) -> float:
         shape = 1.0 / (self.config.variation * self.config.variation)
-        return max(float(self.draws("luck").gamma(shape, 1.0 / shape)), 1e-6)
+        return max(float(self.draws("luck").gamma(shape, 1.0 / shape)), 1e-4)
 
     def _stops(self, first: int, last: int) -> list[tuple[float, float, str]]:
         """Return (pack number, s, cause) of the minor stops within packs ``first`` .. ``last``."""

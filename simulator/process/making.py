@@ -13,7 +13,7 @@ from simulator.asset import Asset, Steps
 from simulator.equipment.base import EquipmentConfig
 from simulator.process.shifts import ShiftConfig
 from simulator.state import Column, Ramp
-from simulator.states import State
+from simulator.states import DOWN, State
 
 _NOTHING = 1e-6
 
@@ -81,13 +81,14 @@ class Maker(Asset):
         """Make an amount; stands still while the equipment is down."""
         goal = self.get("made") + amount
         while True:
-            yield from self.up()
+            if self.state in DOWN:
+                yield from self.up()
             left = goal - self.get("made")
             if left < _NOTHING:
                 break
             self._waiting = self.env.active_process
             try:
-                yield self.seconds(left / self.pace())
+                yield self.env.timeout(max(1, round(left / self.pace() * NS)))
             except simpy.Interrupt:
                 continue  # the pace has changed
             finally:
@@ -112,7 +113,5 @@ class Maker(Asset):
     def tell_lot(self, product: str | float, good: int, scrap: int, rate: float) -> None:
         """Tell that a lot is over; ``rate`` is units an hour by design."""
         self.lots += 1
-        text = eventlog.compose(
-            lot=self.lots, product=product, made=good + scrap, good=good, scrap=scrap, rate=round(rate, 3)
-        )
-        self.tell(eventlog.LOT, text)
+        counts = f"made={good + scrap} good={good} scrap={scrap} rate={rate:.6g}"
+        self.tell(eventlog.LOT, f"lot={self.lots} product={product} {counts}")
