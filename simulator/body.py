@@ -65,6 +65,7 @@ class Body:
         self.env = host.env
         self.state = State.IDLE
         self.changed = host.env.event()
+        self.in_hand: Any = None  # what came while the equipment was down and waits at its entry
         self._table = table
         self._row = row
         self._draws: dict[str, np.random.Generator] = {}
@@ -130,7 +131,9 @@ class Body:
             self._starve(wait, round(linger_s * NS))
             yield wait
         if self.state in DOWN:
+            self.in_hand = wait.value
             yield from self.up()
+            self.in_hand = None
         self.enter(State.RUNNING)
         return wait.value
 

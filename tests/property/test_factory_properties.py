@@ -7,15 +7,17 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from core.clock import NS
 from core.command import CommandResult
+from simulator.fleet import Sampling
 from simulator.world import World
 from tests.sim_worlds import build, collect, command
 
 H = 3600 * NS
+HOURS = 60
 KINDS = ("filler", "capper", "labeller", "inspection", "case_packer")
 FLOWS = ("a", "b", "c", "d", "out")
 FAULTS = {
@@ -25,7 +27,7 @@ FAULTS = {
     "inspection": ("lamp_ageing", "lens_dirty", "camera_shifted"),
     "case_packer": ("cups_torn", "vacuum_leak", "guard_open"),
 }
-quick = settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+quick = settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.too_slow], phases=[Phase.explicit, Phase.generate])
 
 faults = st.lists(
     st.sampled_from([(kind, fault) for kind, names in FAULTS.items() for fault in names]).flatmap(
@@ -85,7 +87,7 @@ def in_flow(world: World, name: str) -> int:
 
 
 @quick
-@given(faults=faults, todo=orders, grain=st.sampled_from(["lot", "pallet", "case"]), until=st.integers(30_001, 60_000))
+@given(faults=faults, todo=orders, grain=st.sampled_from(["lot", "pallet", "case"]), until=st.integers(30_001, 45_000))
 def test_every_pack_is_good_scrap_or_on_its_way(faults: Any, todo: Any, grain: str, until: int) -> None:
     """in = good + scrap + work in progress at every machine, and between every two."""
     world = line(grain, faults=faults)
@@ -100,7 +102,8 @@ def test_every_pack_is_good_scrap_or_on_its_way(faults: Any, todo: Any, grain: s
         assert unpassed == 0
         assert made <= machine.get("made") + 1e-6 <= machine.taken + 1e-6  # type: ignore[attr-defined]
     for flow, before, after in zip(FLOWS, machines, machines[1:], strict=False):
-        assert before.given == in_flow(world, flow) + after.taken  # type: ignore[attr-defined]
+        waiting = int(after.in_hand.data["packs"]) if after.in_hand else 0  # at the entry of a stopped machine
+        assert before.given == in_flow(world, flow) + waiting + after.taken  # type: ignore[attr-defined]
 
 
 @quick
@@ -157,15 +160,17 @@ def test_energy_counters_are_the_integral_of_power(fault: str, speed: float, see
         "equipment": [{"kind": kind, "area": "u", "bearing": parts} for kind in kinds],
     }  # fmt: skip
     hit = [{"at": 0, "device": f"{k}-01", "fault": fault} for k, known in kinds.items() if fault in known]
-    world = build(hall, faults=hit, seed=seed)
+    sampling = Sampling(31 * NS, 600 * NS, NS)  # no multiple of the compressor's cycle
+    world = build(hall, faults=hit, seed=seed, sampling=sampling)
     for kind in kinds:
         world.apply(command(f"s/u/{kind}-01", "set_speed", factor=speed), world.now)
-    rows = collect(world, 5 * H, step=H)
-    for kind, stream in (("fan", "airflow"), ("pump", "process"), ("compressor", "air")):
+    rows = collect(world, HOURS * H, step=6 * H)
+    # the counter follows the mean load, the power also the demand of the hour, which a compressor feels most
+    for kind, stream, bound in (("fan", "airflow", 0.02), ("pump", "process", 0.02), ("compressor", "air", 0.08)):
         x = rows[f"s/u/{kind}-01/{stream}"][2]
         columns = world.catalog.layout(f"{kind}.{stream}").columns
         power, energy = x[:, columns.index("power")], x[:, columns.index("energy")]
-        assert energy[-1] - energy[0] == pytest.approx(np.nanmean(power) * 5, rel=0.06)
+        assert energy[-1] - energy[0] == pytest.approx(np.nanmean(power) * HOURS, rel=bound)
 
 
 @quick
