@@ -27,7 +27,12 @@ FAULTS = {
     "inspection": ("lamp_ageing", "lens_dirty", "camera_shifted"),
     "case_packer": ("cups_torn", "vacuum_leak", "guard_open"),
 }
-quick = settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.too_slow], phases=[Phase.explicit, Phase.generate])
+quick = settings(
+    max_examples=6,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    phases=[Phase.explicit, Phase.generate],
+)
 
 faults = st.lists(
     st.sampled_from([(kind, fault) for kind, names in FAULTS.items() for fault in names]).flatmap(
@@ -177,6 +182,7 @@ def test_energy_counters_are_the_integral_of_power(fault: str, speed: float, see
 @given(channel=st.sampled_from(["seal_temp", "fill_weight", "current"]), noise=st.floats(0.0, 5.0), more=st.booleans())
 def test_a_sensor_changes_no_other(channel: str, noise: float, more: bool) -> None:
     """Another noise on one channel, or another machine: every other channel keeps its bits."""
+
     def rows(sensors: Any, count: int) -> Any:
         entry = {"kind": "filler", "area": "l", "count": count, "sensors": sensors}
         world = build({"domain": "factory", "site": "s", "equipment": [entry]})

@@ -8,6 +8,7 @@ throughput is mu2 (1 - p_0).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -40,7 +41,7 @@ def shares(notes: Sequence[object], device: str) -> dict[str, float]:
     """Return the share of time in each (state, cause), from the event log alone."""
     told = [n for n in notes if isinstance(n, Event) and n.name == eventlog.STATE and n.device == device]
     spent: dict[str, float] = {}
-    for event, following in zip(told, told[1:], strict=False):
+    for event, following in pairwise(told):
         words = eventlog.fields(event.text)
         key = words.get("cause", words["state"])
         spent[key] = spent.get(key, 0.0) + following.t - event.t
@@ -54,7 +55,9 @@ def chain(r: float, k: int) -> list[float]:
     return [w / sum(weights) for w in weights]
 
 
-@pytest.mark.parametrize(("first", "second", "room"), [(10.0, 10.0, 1), (10.0, 10.0, 4), (8.0, 12.0, 2), (12.0, 9.0, 2)])
+@pytest.mark.parametrize(
+    ("first", "second", "room"), [(10.0, 10.0, 1), (10.0, 10.0, 4), (8.0, 12.0, 2), (12.0, 9.0, 2)]
+)
 def test_throughput_blocking_and_starving_of_two_stations(first: float, second: float, room: int) -> None:
     world = line(first, second, room)
     p = chain(first / second, room + 2)
