@@ -3,90 +3,43 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Iterator, Sequence
-from typing import Any, Literal
+from collections.abc import Iterable, Iterator, Sequence
+from difflib import get_close_matches
+from typing import Annotated, Literal
 
 import numpy as np
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from core import seed
-from core.config import Config, Duration, Label, parse
+from core.config import Config, Duration
 from core.errors import ConfigError
 from core.spec import DeviceSpec, Identity, Name, Position
+from simulator.channels import Stream
 from simulator.equipment.base import IDENT, AreaConfig, EquipmentConfig, Place
 from simulator.kinds import Equipment
+from simulator.twins import LineConfig
 
 _M_A_DEGREE = 111_320.0
-_LINE_M = 15.0  # between two lines
 
 
-class LineConfig(Config):
-    """More lines of the machines that stand in an area, each with an area and buffers of its own.
+class CopiesConfig(Config):
+    """How often a domain stands beside itself; written as a number, or with ``spread_m``.
 
-    Every flow that a machine of the area fills gets a twin for every line, but for those that are ``shared``.
-
-    Attributes
-    ----------
-    like
-        Area whose entries are repeated.
-    count, first
-        How many lines, and the first one's number.
-    area
-        Area of the n-th line; default ``<like>-{n}``.
-    name
-        Name of that area for people.
-    shared
-        Flows that all lines fill, such as the pallets for the hub.
-    set
-        Settings that all their machines have instead of the original's, e.g. ``{spread: 0.03}``; machines that
-        do not know one keep theirs.
+    Copy 1 is the domain as written. In copy k every device id and flow has ``-x00k`` behind it (a line of copy k
+    feeds the hub of copy k), crews are k-fold, and the places of an area are shifted together by a fixed draw within
+    ``spread_m``.
     """
 
-    like: str = Field(pattern=IDENT)
     count: int = Field(default=1, ge=1, le=10_000)
-    first: int = 2
-    area: str = ""
-    name: Label | None = None
-    shared: tuple[str, ...] = ()
-    set: dict[str, Any] = Field(default_factory=dict)
+    spread_m: float = Field(default=10_000.0, ge=0, le=100_000)
 
-    def copies(self, equipment: Sequence[EquipmentConfig], where: str) -> Iterator[EquipmentConfig]:
-        """Yield the entries of every line."""
-        pattern = self.area or f"{self.like}-{{n}}"
-        originals = [entry for entry in equipment if entry.area == self.like]
-        if not originals:
-            raise ConfigError(
-                f"{where}.like", f"no equipment stands in area {self.like!r}", "name an area of one entry"
-            )
-        if self.count > 1 and "{n}" not in pattern:
-            raise ConfigError(f"{where}.area", "every line needs an area of its own", "write {n} in it")
-        known = {key for entry in originals for key in type(entry).model_fields}
-        if strange := self.set.keys() - known:
-            raise ConfigError(f"{where}.set", f"no machine of the line has {min(strange)!r}", "see the kinds' settings")
-        own = {flow for e in originals for flow in e.outputs} - set(self.shared)
-        for n in range(self.first, self.first + self.count):
-            area = pattern.replace("{n}", str(n))
-            twins = {flow: f"{flow}@{area}" for flow in own}
-            for entry in originals:
-                yield self._copy(entry, n, area, twins, where)
 
-    def _copy(self, entry: EquipmentConfig, n: int, area: str, twins: dict[str, str], where: str) -> EquipmentConfig:
-        place = entry.position
-        if place is not None:  # lines stand side by side
-            place = place.model_copy(update={"lat": place.lat + n * _LINE_M / _M_A_DEGREE})
-        name = self.name and Name(self.name.ko.replace("{n}", str(n)), self.name.en.replace("{n}", str(n)))
-        mine = {key: value for key, value in self.set.items() if key in type(entry).model_fields}
-        checked = parse({"area": area, **mine}, type(entry), f"{where}.set")
-        return entry.model_copy(
-            update={
-                "area": "",
-                "areas": (AreaConfig(id=area, name=name, position=place),),
-                "inputs": tuple(twins.get(flow, flow) for flow in entry.inputs),
-                "outputs": tuple(twins.get(flow, flow) for flow in entry.outputs),
-                **{key: getattr(checked, key) for key in mine},
-            }
-        )
+def _copies(value: object) -> object:
+    return {"count": value} if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+#: a number of copies, or ``{count: …, spread_m: …}``
+Copies = Annotated[CopiesConfig, BeforeValidator(_copies, json_schema_input_type=int | CopiesConfig)]
 
 
 class DomainConfig(Config):
@@ -100,26 +53,22 @@ class DomainConfig(Config):
         Duration of a repair after a failure, and of planned maintenance unless the command says otherwise.
     flows
         Room of material flows, by name (default 50).
+    copies
+        How often all of it exists.
     lines
         More lines like those in an area: ``[{like: guro-packaging, count: 5}]``.
     """
 
-    domain: Literal["factory", "logistics", "urban"]
+    domain: Literal["factory", "logistics", "urban", "own"]
     site: str = Field(pattern=IDENT)
     name: Name | None = None
     crew: int = Field(default=2, ge=1)
     repair: Duration = 4 * 3600 * 10**9
     maintain: Duration = 3600 * 10**9
     flows: dict[str, int] = Field(default_factory=dict)
+    copies: Copies = CopiesConfig()
     equipment: tuple[Equipment, ...]
     lines: tuple[LineConfig, ...] = ()
-
-    def room(self) -> dict[str, int]:
-        """Return the room of every flow that is told; twins of a line have the room of the original."""
-        twins = (flow for _, entry in self.entries() for flow in (*entry.inputs, *entry.outputs) if "@" in flow)
-        return self.flows | {
-            flow: self.flows[name] for flow in twins for name in [flow.partition("@")[0]] if name in self.flows
-        }
 
     def entries(self, where: str = "") -> Iterator[tuple[str, EquipmentConfig]]:
         """Yield every entry with its place in the file, those of lines behind the others."""
@@ -128,55 +77,80 @@ class DomainConfig(Config):
             yield f"{begin}:equipment.{index}", entry
         for index, line in enumerate(self.lines):
             at = f"{begin}:lines.{index}"
-            for copy in line.copies(self.equipment, at):
-                yield at, copy
+            for twin in line.entries(self.equipment, at):
+                yield at, twin
+
+    def crews(self) -> int:
+        """Return the repairs that can go on at once in all copies."""
+        return self.crew * self.copies.count
+
+    def room(self) -> dict[str, int]:
+        """Return the room of the flows of all lines and copies; twins have the room of what is written."""
+        rooms = dict(self.flows)
+        for at, entry in self.entries():
+            if not any("{" in flow or "@" in flow for flow in (*entry.inputs, *entry.outputs)):
+                continue
+            for area in _areas(entry, at):
+                for n in range(entry.first, entry.first + entry.count):
+                    filled = _filled(entry, n, area.id)
+                    names = zip((*entry.inputs, *entry.outputs), (*filled.inputs, *filled.outputs), strict=True)
+                    written = {name: flow.partition("@")[0] for flow, name in names}
+                    rooms |= {name: self.flows[flow] for name, flow in written.items() if flow in self.flows}
+        return {copied(name, k): room for name, room in rooms.items() for k in range(self.copies.count)}
 
 
 def devices(domain: DomainConfig, root: int, where: str = "") -> Iterator[tuple[EquipmentConfig, DeviceSpec]]:
     """Yield every device of a domain with its entry."""
-    seen: Counter[str] = Counter()
-    for at, entry in domain.entries(where):
-        for area in _areas(entry, at):
-            for n in range(entry.first, entry.first + entry.count):
-                spec = _device(domain, entry, area, n, root, at)
-                seen[spec.path] += 1
-                if seen[spec.path] > 1:
-                    raise ConfigError(at, f"two devices are called {spec.path}", "put {n} or another text in id")
-                yield _filled(entry.nth(n - entry.first), n, area.id), spec
+    seen: set[str] = set()
+    _check_families(domain, where or domain.domain)
+    for copy in range(domain.copies.count):
+        for at, entry in domain.entries(where):
+            for area in _areas(entry, at):
+                for n in range(entry.first, entry.first + entry.count):
+                    spec = _device(domain, entry, area, n, copy, root, at)
+                    if spec.path in seen:
+                        raise ConfigError(
+                            f"{at}.id", f"two devices are called {spec.path}", "put {n} or another text in id"
+                        )
+                    seen.add(spec.path)
+                    mine = _filled(entry.nth(n - entry.first), n, area.id)
+                    yield mine.linked(lambda flow, k=copy: copied(flow, k)), spec  # type: ignore[misc]
 
 
 def _filled(entry: EquipmentConfig, n: int, area: str) -> EquipmentConfig:
     """Return an entry with number and area filled into the names of its flows."""
-    if not any("{" in flow for flow in (*entry.inputs, *entry.outputs)):
-        return entry
+    return entry.linked(lambda flow: flow.replace("{n}", str(n)).replace("{area}", area))
 
-    def fill(flows: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(flow.replace("{n}", str(n)).replace("{area}", area) for flow in flows)
 
-    return entry.model_copy(update={"inputs": fill(entry.inputs), "outputs": fill(entry.outputs)})
+def _check_families(domain: DomainConfig, where: str) -> None:
+    """Raise ConfigError where entries of one family are declared differently."""
+    known: dict[str, tuple[int, str]] = {}
+    for index, entry in enumerate(domain.equipment):
+        first, definition = known.setdefault(entry.family(), (index, entry.definition()))
+        if definition != entry.definition():
+            what = f"{entry.family()} is declared differently in equipment.{first}"
+            raise ConfigError(f"{where}:equipment.{index}", what, "give it another type, or differ in params only")
 
 
 def _areas(entry: EquipmentConfig, at: str) -> tuple[AreaConfig, ...]:
     if bool(entry.area) == bool(entry.areas):
-        raise ConfigError(at, "give either area or areas", "area: name-of-area")
+        raise ConfigError(f"{at}.area", "give either area or areas", "area: name-of-area")
     return entry.areas or (AreaConfig(id=entry.area, position=entry.position),)
 
 
-def _device(domain: DomainConfig, entry: EquipmentConfig, area: AreaConfig, n: int, root: int, at: str) -> DeviceSpec:
+def _device(
+    domain: DomainConfig, entry: EquipmentConfig, area: AreaConfig, n: int, copy: int, root: int, at: str
+) -> DeviceSpec:
     words = {"n": n, "area": area.id, "kind": entry.kind}
     try:
-        name = entry.id.format(**words)
+        name = copied(entry.id.format(**words), copy)
         node = entry.node.format(**words)
     except (KeyError, ValueError, IndexError) as error:
         raise ConfigError(f"{at}.id", f"cannot be filled in: {error}", "use {n}, {area} or {kind}") from error
     label = entry.name or entry.label
     place = area.name or Name(area.id, area.id)
     streams = entry.streams()
-    unknown = (entry.every.keys() - {s.name for s in streams}) | (
-        entry.sensors.keys() - {c.spec.name for s in streams for c in s.channels}
-    )
-    if unknown:
-        raise ConfigError(at, f"{entry.kind} has no stream or channel {min(unknown)!r}", "see the catalogue of kinds")
+    _check_overrides(entry, streams, at)
     path = f"{domain.site}/{area.id}/{name}"
     family = entry.family()
     specs = tuple(s.spec(family) for s in streams)
@@ -186,7 +160,7 @@ def _device(domain: DomainConfig, entry: EquipmentConfig, area: AreaConfig, n: i
         site=domain.site,
         area=area.id,
         device=name,
-        kind=entry.kind,
+        kind=entry.shown_kind(),
         domain=domain.domain,
         node=node,
         identity=Identity(
@@ -197,24 +171,61 @@ def _device(domain: DomainConfig, entry: EquipmentConfig, area: AreaConfig, n: i
         ),
         streams=specs,
         commands=entry.asset().commands,
-        label=Name(_fill(label.ko, n, place.ko, many), _fill(label.en, n, place.en, many)),
-        position=_position(area.position or entry.position, root, path),
+        label=Name(_fill(label.ko, n, place.ko, many, copy), _fill(label.en, n, place.en, many, copy)),
+        position=_position(area.position or entry.position, root, path, _shift(domain, area.id, copy, root)),
         protocols=entry.protocols,
         asset=path if entry.wears() else "",
     )
 
 
-def _fill(text: str, n: int, area: str, many: bool) -> str:
+def _check_overrides(entry: EquipmentConfig, streams: Sequence[Stream], at: str) -> None:
+    """Raise ConfigError for overrides of streams, channels or instruments that are not there."""
+    channels = {c.spec.name: c.spec for s in streams for c in s.channels}
+    known: dict[str, tuple[Iterable[str], list[str]]] = {
+        "every": (entry.every, [s.name for s in streams]),
+        "sensors": (entry.sensors, list(channels)),
+    }
+    for key, (given, names) in known.items():
+        for name in given:
+            if name not in names:
+                near = get_close_matches(name, names, n=1)
+                hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(names)}"
+                what = "stream" if key == "every" else "channel"
+                raise ConfigError(f"{at}.{key}.{name}", f"{entry.shown_kind()} has no {what} {name!r}", hint)
+            if key == "sensors" and channels[name].states is not None:
+                what = f"{name} has named states: no instrument measures it"
+                raise ConfigError(f"{at}.{key}.{name}", what, "leave it out")
+
+
+def copied(name: str, copy: int) -> str:
+    """Return the name of a device or flow in a copy of its domain (0: as written)."""
+    return f"{name}-x{copy + 1:03d}" if copy else name
+
+
+def _fill(text: str, n: int, area: str, many: bool, copy: int) -> str:
     """Return a name for people: ``{n}`` and ``{area}`` filled in, numbered where it must be."""
-    if "{" in text:
-        return text.replace("{n}", str(n)).replace("{area}", area)
-    return f"{text} {n}" if many else text
+    name = text.replace("{n}", str(n)).replace("{area}", area) if "{" in text else f"{text} {n}" if many else text
+    return f"{name} ×{copy + 1}" if copy else name
 
 
-def _position(place: Place | None, root: int, path: str) -> Position | None:
+def _shift(domain: DomainConfig, area: str, copy: int, root: int) -> tuple[float, float]:
+    """Return how far (m north, m east) the area lies off in a copy."""
+    if not copy:
+        return 0.0, 0.0
+    north, east = _draw(seed.key(root, domain.site, area, "copy", copy))
+    return north * domain.copies.spread_m, east * domain.copies.spread_m
+
+
+def _position(place: Place | None, root: int, path: str, shift: tuple[float, float]) -> Position | None:
     if place is None:
         return None
-    draw = seed.uniform(np.array(seed.key(root, path, "position"), dtype=np.int64), np.arange(2, dtype=np.int64))
-    north, east = ((draw * 2.0 - 1.0) * place.spread_m / _M_A_DEGREE).tolist()
+    draw = _draw(seed.key(root, path, "position"))
+    north, east = ((part * place.spread_m + off) / _M_A_DEGREE for part, off in zip(draw, shift, strict=True))
     shrink = math.cos(math.radians(place.lat))
     return Position(round(place.lat + north, 6), round(place.lon + east / shrink, 6))
+
+
+def _draw(key: int) -> tuple[float, float]:
+    """Return two fixed numbers in [-1, 1)."""
+    one, two = (seed.uniform(np.array(key, dtype=np.int64), np.arange(2, dtype=np.int64)) * 2.0 - 1.0).tolist()
+    return one, two

@@ -18,6 +18,7 @@ from simulator.equipment.crossing import CrossingConfig
 from simulator.equipment.dock import DockConfig
 from simulator.equipment.fan import FanConfig
 from simulator.equipment.filler import FillerConfig
+from simulator.equipment.generic import GenericConfig
 from simulator.equipment.inspection import InspectionConfig
 from simulator.equipment.labeller import LabellerConfig
 from simulator.equipment.meter import MeterConfig
@@ -57,7 +58,8 @@ Equipment = Annotated[
     | NoiseNodeConfig
     | StreetlightConfig
     | MeterConfig
-    | ParkingConfig,
+    | ParkingConfig
+    | GenericConfig,
     Field(discriminator="kind"),
 ]
 
