@@ -196,7 +196,7 @@ class ClimateHall(Asset):
         stored = self.config.ua_kw_k * TAU_S / (self.config.step / NS)  # kW that warm the hall by 1 K in a step
         gain = 0.4 * stored / self.config.coil_kw
         off = self.get("temperature") - self.get("set_temp")
-        self._integral = min(max(self._integral + 0.25 * gain * off, -1.0), 1.0)
+        self._integral = min(max(self._integral + 0.45 * gain * off, -1.0), 1.0)
         return min(max(gain * off + self._integral, -1.0), 1.0)
 
     def air_m3s(self) -> float:
