@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from numpy.typing import NDArray
 
-from core import seed
+from core import eventlog, seed
 from core.command import Command
 from core.errors import CommandFailed, CommandRefused
 from core.spec import CommandSpec, DeviceSpec
@@ -84,6 +84,10 @@ class Asset(Body):
         """Return what commands do: a text (done at once) or a process whose return value is the text."""
         return {"start": self._start, "stop": self._stop, "maintain": self._maintain, "derate": self._derate}
 
+    def interlock(self) -> str:
+        """Return why it must not start now; empty: it may."""
+        return ""
+
     def repair_s(self, component: Component) -> float:
         """Return how long the repair of a failed component takes, in s."""
         return self.host.service.repair_s
@@ -135,8 +139,11 @@ class Asset(Body):
         self.env.process(self._repair(component))
 
     def _repair(self, component: Component) -> Steps:
-        with self.host.crew.request() as crew:
+        with self.host.crew.request(priority=2 * self.config.priority) as crew:
+            if not crew.triggered:
+                self.tell(eventlog.REPAIR_WAIT, eventlog.compose(component=component.name, busy=self.host.crew.count))
             yield crew
+            self.tell(eventlog.REPAIR_BEGIN, eventlog.compose(component=component.name))
             yield self.seconds(self.repair_s(component))
         self._renew([component])
         self.enter(self._resume)
@@ -207,6 +214,8 @@ class Asset(Body):
             raise CommandRefused(f"interlock: equipment is in {STATES[self.state]}")
         if self.state is not State.STOPPED:
             return "already started"
+        if reason := self.interlock():
+            raise CommandRefused(f"interlock: {reason}")
         self.enter(self._resume)
         return "started"
 
@@ -237,7 +246,9 @@ class Asset(Body):
         return self._service(chosen, duration)
 
     def _service(self, components: list[Component], duration_s: float) -> Work:
-        with self.host.crew.request() as crew:
+        with self.host.crew.request(priority=2 * self.config.priority + 1) as crew:
+            if not crew.triggered:
+                self.tell(eventlog.MAINTAIN_WAIT, eventlog.compose(busy=self.host.crew.count))
             yield crew
             if self.state in (State.FAILED, State.MAINTENANCE):
                 raise CommandFailed(f"equipment was in {STATES[self.state]} when the crew came")

@@ -18,6 +18,7 @@ from simulator.channels import Stream
 from simulator.equipment.base import IDENT, AreaConfig, EquipmentConfig, Place
 from simulator.kinds import Equipment
 from simulator.stations import codes_of
+from simulator.twins import LineConfig
 from wire.modbus.config import Overrides
 from wire.modbus.maker import make_map
 
@@ -57,6 +58,8 @@ class DomainConfig(Config):
         Room of material flows, by name (default 50).
     copies
         How often all of it exists.
+    lines
+        More lines like those in an area: ``[{like: guro-packaging, count: 5}]``.
     """
 
     domain: Literal["factory", "logistics", "urban", "own"]
@@ -68,14 +71,35 @@ class DomainConfig(Config):
     flows: dict[str, int] = Field(default_factory=dict)
     copies: Copies = CopiesConfig()
     equipment: tuple[Equipment, ...]
+    lines: tuple[LineConfig, ...] = ()
+
+    def entries(self, where: str = "") -> Iterator[tuple[str, EquipmentConfig]]:
+        """Yield every entry with its place in the file, those of lines behind the others."""
+        begin = where or self.domain
+        for index, entry in enumerate(self.equipment):
+            yield f"{begin}:equipment.{index}", entry
+        for index, line in enumerate(self.lines):
+            at = f"{begin}:lines.{index}"
+            for twin in line.entries(self.equipment, at):
+                yield at, twin
 
     def crews(self) -> int:
         """Return the repairs that can go on at once in all copies."""
         return self.crew * self.copies.count
 
     def room(self) -> dict[str, int]:
-        """Return the room of the flows of all copies."""
-        return {copied(name, k): room for name, room in self.flows.items() for k in range(self.copies.count)}
+        """Return the room of the flows of all lines and copies; twins have the room of what is written."""
+        rooms = dict(self.flows)
+        for at, entry in self.entries():
+            if not any("{" in flow or "@" in flow for flow in (*entry.inputs, *entry.outputs)):
+                continue
+            for area in _areas(entry, at):
+                for n in range(entry.first, entry.first + entry.count):
+                    filled = _filled(entry, n, area.id)
+                    names = zip((*entry.inputs, *entry.outputs), (*filled.inputs, *filled.outputs), strict=True)
+                    written = {name: flow.partition("@")[0] for flow, name in names}
+                    rooms |= {name: self.flows[flow] for name, flow in written.items() if flow in self.flows}
+        return {copied(name, k): room for name, room in rooms.items() for k in range(self.copies.count)}
 
 
 def devices(domain: DomainConfig, root: int, where: str = "") -> Iterator[tuple[EquipmentConfig, DeviceSpec]]:
@@ -83,8 +107,7 @@ def devices(domain: DomainConfig, root: int, where: str = "") -> Iterator[tuple[
     seen: set[str] = set()
     _check_families(domain, where or domain.domain)
     for copy in range(domain.copies.count):
-        for index, entry in enumerate(domain.equipment):
-            at = f"{where or domain.domain}:equipment.{index}"
+        for at, entry in domain.entries(where):
             for area in _areas(entry, at):
                 for n in range(entry.first, entry.first + entry.count):
                     spec = _device(domain, entry, area, n, copy, root, at)
@@ -95,7 +118,13 @@ def devices(domain: DomainConfig, root: int, where: str = "") -> Iterator[tuple[
                     seen.add(spec.path)
                     if n == entry.first and not copy:
                         _check_registers(entry, spec, at)
-                    yield entry.nth(n - entry.first).linked(lambda flow, k=copy: copied(flow, k)), spec  # type: ignore[misc]
+                    mine = _filled(entry.nth(n - entry.first), n, area.id)
+                    yield mine.linked(lambda flow, k=copy: copied(flow, k)), spec  # type: ignore[misc]
+
+
+def _filled(entry: EquipmentConfig, n: int, area: str) -> EquipmentConfig:
+    """Return an entry with number and area filled into the names of its flows."""
+    return entry.linked(lambda flow: flow.replace("{n}", str(n)).replace("{area}", area))
 
 
 def _check_families(domain: DomainConfig, where: str) -> None:

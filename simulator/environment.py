@@ -152,7 +152,12 @@ class Environment:
 
     def now(self, name: str, t: int) -> float:
         """Return a field at one simulated ns, for events."""
-        return float(self.at(name, np.array([t], dtype=np.int64))[0])
+        since = t - self._epoch
+        knot = since // KNOT
+        part = (since - knot * KNOT) / float(KNOT)
+        values = self._reach(name, knot + 1)
+        low = float(values[knot])
+        return low + (float(values[knot + 1]) - low) * part
 
     def utc(self, t: Ints) -> Ints:
         """Return UTC ns of simulated ns."""

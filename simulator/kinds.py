@@ -11,6 +11,7 @@ from simulator.equipment.amr import AmrConfig
 from simulator.equipment.capper import CapperConfig
 from simulator.equipment.case_packer import CasePackerConfig
 from simulator.equipment.chiller import ChillerConfig
+from simulator.equipment.climate_hall import ClimateHallConfig
 from simulator.equipment.cnc import CncConfig
 from simulator.equipment.compressor import CompressorConfig
 from simulator.equipment.conveyor import ConveyorConfig
@@ -22,6 +23,7 @@ from simulator.equipment.generic import GenericConfig
 from simulator.equipment.hydraulic_press import HydraulicPressConfig
 from simulator.equipment.induction_furnace import InductionFurnaceConfig
 from simulator.equipment.injection_press import InjectionPressConfig
+from simulator.equipment.inspection import InspectionConfig
 from simulator.equipment.labeller import LabellerConfig
 from simulator.equipment.meter import MeterConfig
 from simulator.equipment.noise_node import NoiseNodeConfig
@@ -37,6 +39,7 @@ from simulator.publish.mqtt import MqttPublisherConfig
 from simulator.publish.opcua import OpcuaPublisherConfig
 from simulator.publish.sparkplug import SparkplugPublisherConfig
 from simulator.wear.bearing import BearingWear
+from simulator.wear.fouling import FoulingWear
 from simulator.wear.tool import ToolWear
 
 #: every equipment kind there is, one line each: factory, logistics, urban
@@ -54,6 +57,8 @@ Equipment = Annotated[
     | InductionFurnaceConfig
     | ChillerConfig
     | PalletWrapperConfig
+    | InspectionConfig
+    | ClimateHallConfig
     | ReplayConfig
     | ConveyorConfig
     | DockConfig
@@ -71,7 +76,7 @@ Equipment = Annotated[
 ]
 
 #: every way in which a part wears
-Wear = Annotated[BearingWear | ToolWear, Field(discriminator="kind")]
+Wear = Annotated[BearingWear | ToolWear | FoulingWear, Field(discriminator="kind")]
 
 #: every protocol that the simulator speaks
 Publish = Annotated[

@@ -308,7 +308,7 @@ def _host(domain: DomainConfig, flows: FlowBus, world: World) -> Host:
         env=world.env,
         root=world.seed,
         start=world.start,
-        crew=simpy.Resource(world.env, capacity=domain.crews()),
+        crew=simpy.PriorityResource(world.env, capacity=domain.crews()),
         service=Service(domain.repair / NS, domain.maintain / NS),
         flows=flows,
         weather=world.weather,

@@ -51,9 +51,11 @@ class EquipmentConfig(Config):
     every
         Overrides of a stream's period.
     inputs, outputs
-        Names of the flows of material it empties and fills.
+        Names of the flows of material it empties and fills; ``{n}`` and ``{area}`` are filled in.
     modbus
         Unit id, poll interval and registers, where they are not made from the channels.
+    priority
+        Who gets a crew first, lowest first; at equal priority a repair goes before planned maintenance.
     """
 
     kind: str
@@ -73,6 +75,7 @@ class EquipmentConfig(Config):
     inputs: tuple[str, ...] = ()
     outputs: tuple[str, ...] = ()
     modbus: Overrides | None = None
+    priority: int = Field(default=5, ge=0, le=9)
 
     label: ClassVar[Name] = Name("장비", "Equipment")
 

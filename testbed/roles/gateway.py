@@ -88,7 +88,7 @@ def build_sources(scenario: Scenario, manifest: Manifest, catalog: Catalog, fold
 
 
 def _embedded(scenario: Scenario, manifest: Manifest, folder: RunFolder) -> tuple[SourceConfig, ...]:
-    spoken = {protocol for domain in scenario.domains for entry in domain.equipment for protocol in entry.protocols}
+    spoken = {protocol for domain in scenario.domains for _, entry in domain.entries() for protocol in entry.protocols}
     sources: list[SourceConfig] = [
         MqttSourceConfig(url=manifest.mqtt),
         SparkplugSourceConfig(url=manifest.mqtt, host_id=manifest.sparkplug_host),
