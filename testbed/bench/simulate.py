@@ -16,10 +16,10 @@ import numpy as np
 from core.batch import Batch, merge
 from core.clock import FOREVER, MS, NS, mono_ns
 from simulator.history import QUANTUM, history_sampling
+from simulator.naive import NaiveSensor, run_naive
 from simulator.recursion import use_lfilter
 from simulator.world import World
 from testbed.bench.machine import rss_mb
-from testbed.bench.naive import NaiveSensor, run_naive
 from testbed.scenario import Scenario
 
 DAY = 86_400 * NS

@@ -10,8 +10,8 @@ import numpy as np
 from typer.testing import CliRunner
 
 from simulator.channels import Sensor
+from simulator.naive import NaiveSensor, run_naive
 from simulator.world import World
-from testbed.bench.naive import NaiveSensor, run_naive
 from testbed.cli import app
 from testbed.scenario import read
 
