@@ -56,7 +56,9 @@ class ChannelConfig(Behaviour):
         """Return the channel as equipment declares it."""
         label = self.name or Name(name, name)
         if self.states is not None:
-            return Channel(ChannelSpec(name, "state", states=self.states.codes, label=label, group="status"), EXACT)
+            # not "state": that quantity is the common state, from which lives and availability are read
+            quantity = "mode" if self.quantity == "value" else self.quantity
+            return Channel(ChannelSpec(name, quantity, states=self.states.codes, label=label, group="status"), EXACT)
         low, high = self.range or ((0.0, None) if self.counter is not None else (None, None))
         group = "consumption" if self.counter is not None and self.group == "process" else self.group
         resolution = self.sensor.resolution or None

@@ -16,10 +16,10 @@ import numpy as np
 from core.batch import Batch, merge
 from core.clock import FOREVER, MS, NS, mono_ns
 from simulator.history import QUANTUM, history_sampling
+from simulator.naive import NaiveSensor, run_naive
 from simulator.recursion import use_lfilter
 from simulator.world import World
 from testbed.bench.machine import rss_mb
-from testbed.bench.naive import NaiveSensor, run_naive
 from testbed.scenario import Scenario
 
 DAY = 86_400 * NS
@@ -46,7 +46,7 @@ def rendering(scenario: Scenario, days: float, tell: Tell) -> dict[str, float]:
         t = t1
     took = (mono_ns() - began) / NS
     tell("one SimPy process for each channel, the plain way")
-    made, naive = _plain(world, scenario.config.history.every / NS)
+    made, naive = _plain(world, scenario.config.history.every / NS, min(600_000, max(50_000, count // 10)))
     tell("counting events")
     return {
         "devices": len(world.devices),
@@ -146,8 +146,8 @@ def _consume(batch: Batch, into: Any) -> None:
         into.update(np.ascontiguousarray(column).data)
 
 
-def _plain(world: World, period: float) -> tuple[int, float]:
-    """Return (values, s) of the plain way with the same channels, for as many simulated hours as a few seconds take."""
+def _plain(world: World, period: float, values: int) -> tuple[int, float]:
+    """Return (values, s) of the plain way with the same channels, for about so many values."""
     sensors = [
         NaiveSensor(channel.sensor, channel.spec.low or 0.0, channel.spec.high or 100.0, random.Random(n))
         for fleet in world.fleets.values()
@@ -157,7 +157,7 @@ def _plain(world: World, period: float) -> tuple[int, float]:
     ]
     gc.collect()
     began = mono_ns()
-    made = run_naive(sensors, period, period * max(1, 600_000 // len(sensors)))
+    made = run_naive(sensors, period, period * max(1, values // len(sensors)))
     return made, (mono_ns() - began) / NS
 
 
