@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterator
+from fnmatch import fnmatchcase
 from typing import Literal
 
 import numpy as np
@@ -14,10 +15,22 @@ from core import seed
 from core.config import Config, Duration
 from core.errors import ConfigError
 from core.spec import DeviceSpec, Identity, Name, Position
+from simulator.channels import Sensor
 from simulator.equipment.base import IDENT, AreaConfig, EquipmentConfig, Place
 from simulator.kinds import Equipment
+from simulator.links import LinkRef
+from simulator.sensor_check import check_sensors
 
 _M_A_DEGREE = 111_320.0
+
+
+class SensorChange(Config):
+    """Settings of the sensors on every ``channel`` of every ``kind`` and ``device`` that match (patterns)."""
+
+    kind: str = "*"
+    device: str = "*"
+    channel: str
+    set: Sensor
 
 
 class DomainConfig(Config):
@@ -31,6 +44,10 @@ class DomainConfig(Config):
         Duration of a repair after a failure, and of planned maintenance unless the command says otherwise.
     flows
         Room of material flows, by name (default 50).
+    links
+        Links of the areas' connections to the broker, by area; without one it is perfect.
+    sensors
+        Changes of sensors across the equipment, after those of the entries, in order.
     """
 
     domain: Literal["factory", "logistics", "urban"]
@@ -40,12 +57,15 @@ class DomainConfig(Config):
     repair: Duration = 4 * 3600 * 10**9
     maintain: Duration = 3600 * 10**9
     flows: dict[str, int] = Field(default_factory=dict)
+    links: dict[str, LinkRef] = Field(default_factory=dict)
+    sensors: tuple[SensorChange, ...] = ()
     equipment: tuple[Equipment, ...]
 
 
 def devices(domain: DomainConfig, root: int, where: str = "") -> Iterator[tuple[EquipmentConfig, DeviceSpec]]:
     """Yield every device of a domain with its entry."""
     seen: Counter[str] = Counter()
+    hit: set[int] = set()
     for index, entry in enumerate(domain.equipment):
         at = f"{where or domain.domain}:equipment.{index}"
         for area in _areas(entry, at):
@@ -54,7 +74,38 @@ def devices(domain: DomainConfig, root: int, where: str = "") -> Iterator[tuple[
                 seen[spec.path] += 1
                 if seen[spec.path] > 1:
                     raise ConfigError(at, f"two devices are called {spec.path}", "put {n} or another text in id")
-                yield entry.nth(n - entry.first), spec
+                yield _changed(domain, entry.nth(n - entry.first), spec, hit), spec
+    for n, change in enumerate(domain.sensors):
+        if n not in hit:
+            raise ConfigError(
+                f"{where or domain.domain}:sensors.{n}",
+                f"no sensor matches kind {change.kind!r}, device {change.device!r}, channel {change.channel!r}",
+                "see the catalogue of kinds",
+            )
+
+
+def where_of(domain: DomainConfig, entry: EquipmentConfig) -> str:
+    """Return where an entry stands, for errors."""
+    same = ("kind", "id", "area", "areas", "first")
+    for n, other in enumerate(domain.equipment):
+        if all(getattr(entry, name) == getattr(other, name) for name in same):
+            return f"{domain.domain}:equipment.{n}"
+    return domain.domain
+
+
+def _changed(domain: DomainConfig, entry: EquipmentConfig, spec: DeviceSpec, hit: set[int]) -> EquipmentConfig:
+    """Return a device's entry with the domain's changes of its sensors; ``hit`` collects those that matched."""
+    sensors = dict(entry.sensors)
+    for n, change in enumerate(domain.sensors):
+        if not (fnmatchcase(spec.kind, change.kind) and fnmatchcase(spec.device, change.device)):
+            continue
+        for name in (c.name for s in spec.streams for c in s.layout.channels if c.states is None):
+            if fnmatchcase(name, change.channel):
+                before = next((v for pattern, v in reversed(sensors.items()) if fnmatchcase(name, pattern)), Sensor())
+                sensors.pop(name, None)
+                sensors[name] = before.changed(change.set)
+                hit.add(n)
+    return entry.model_copy(update={"sensors": sensors}) if sensors != entry.sensors else entry
 
 
 def _areas(entry: EquipmentConfig, at: str) -> tuple[AreaConfig, ...]:
@@ -73,11 +124,9 @@ def _device(domain: DomainConfig, entry: EquipmentConfig, area: AreaConfig, n: i
     label = entry.name or entry.label
     place = area.name or Name(area.id, area.id)
     streams = entry.streams()
-    unknown = (entry.every.keys() - {s.name for s in streams}) | (
-        entry.sensors.keys() - {c.spec.name for s in streams for c in s.channels}
-    )
-    if unknown:
-        raise ConfigError(at, f"{entry.kind} has no stream or channel {min(unknown)!r}", "see the catalogue of kinds")
+    if entry.connection is not None and entry.connection.kind == "own":
+        node = name
+    check_sensors(entry, streams, at)
     path = f"{domain.site}/{area.id}/{name}"
     family = entry.family()
     specs = tuple(s.spec(family) for s in streams)

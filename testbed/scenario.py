@@ -47,7 +47,10 @@ class HistoryConfig(Config):
 
 
 class ScenarioConfig(Config):
-    """A scenario file. ``domains`` and ``deploy`` are paths relative to the file."""
+    """A scenario file. ``domains`` and ``deploy`` are paths relative to the file.
+
+    ``trainer``: whether every device takes ``inject_fault`` and ``clear_fault`` as commands.
+    """
 
     name: Label
     description: Label | None = None
@@ -60,6 +63,7 @@ class ScenarioConfig(Config):
     deploy: str | None = None
     history: HistoryConfig = HistoryConfig()
     faults: tuple[FaultConfig, ...] = ()
+    trainer: bool = False
     gateway: GatewayConfig | None = None
     analytics: AnalyticsConfig = AnalyticsConfig()
     examination: CmapssExam | None = None
@@ -88,8 +92,12 @@ class Scenario:
     def world(self) -> WorldConfig:
         """Return what the simulator builds."""
         return WorldConfig.model_validate(
-            # as text: a bare number would be read as seconds
-            {"domains": self.domains, "faults": self.config.faults, "history": f"{self.config.history.days}d"}
+            {
+                "domains": self.domains,
+                "faults": self.config.faults,
+                "history": f"{self.config.history.days}d",  # as text: a bare number would be read as seconds
+                "trainer": self.config.trainer,
+            }
         )
 
     def check(self) -> None:

@@ -148,7 +148,7 @@ def _publisher(
         inbox.put(command)
 
     if isinstance(config, MqttPublisherConfig):
-        return MqttPublisher(config, world.catalog, on_command, sid=world.sid)
+        return MqttPublisher(config, world.catalog, on_command, sid=world.sid, network=world.network)
     clock = manifest.clock
 
     def serve() -> OpcuaPublisher:

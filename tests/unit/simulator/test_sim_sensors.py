@@ -5,7 +5,7 @@ import pytest
 
 from core import quality
 from simulator.channels import Channel, Sensor, measured
-from simulator.faults import SensorFault
+from simulator.sensor_faults import SensorFault
 from simulator.grid import Grid, cut
 from simulator.sensors import Chain, params, wander
 
