@@ -82,7 +82,7 @@ class Sensor(Config):
     dropout: float = Field(default=0.0, ge=0, le=1)
     spike: float = Field(default=0.0, ge=0, le=1)
     spike_size: float = 0.0
-    stuck: float = Field(default=0.0, ge=0, le=100_000)
+    stuck: float = Field(default=0.0, ge=0, le=10_000_000)
     stuck_for: Duration = Field(default=3600 * NS, gt=0)
 
     @model_validator(mode="after")

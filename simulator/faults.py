@@ -96,7 +96,7 @@ class RandomConfig(Config):
         How durations scatter: not at all, exponentially, or lognormally with a standard deviation of one e-fold.
     """
 
-    per_year: float = Field(gt=0, le=1_000_000)
+    per_year: float = Field(gt=0, le=10_000_000)
     shape: float = Field(default=1.0, ge=0.3, le=20)
     lasts: Duration = Field(default=3600 * NS, gt=0)
     spread: Literal["fixed", "exponential", "lognormal"] = "exponential"

@@ -199,13 +199,14 @@ def _options(folder: RunFolder) -> dict[str, Any]:
 
 def status(pacer: Pacer, metrics: Metrics) -> dict[str, Any]:
     """Return figures for the status file, the page and the report."""
-    return {"emitted_rows": pacer.counts.rows, **pacer.status(), "latency_ms": metrics.latency_ms()}
+    return {"emitted_rows": pacer.counts.rows, **pacer.status(), "links": pacer.links(), "latency_ms": metrics.latency_ms()}
 
 
 def final(pacer: Pacer) -> dict[str, Any]:
     """Return what only the end knows."""
     return {
         "emitted": pacer.emitted_by_stream(),
+        "lost_by_link": pacer.lost_by_link(),
         "row_hash": pacer.rows.hexdigest() if pacer.rows else "",
         "event_hash": pacer.events.hexdigest(),
     }
