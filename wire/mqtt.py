@@ -21,7 +21,7 @@ import paho.mqtt.client as paho
 
 from core.clock import NS, wall_ns
 from core.errors import NotConnected, WireError
-from wire.mqtt_client import dial, ignore, make_client, stop_thread, unwatch
+from wire.mqtt_client import dial, ignore, make_client, send_at_once, stop_thread, unwatch
 from wire.mqtt_subscribe import Subscriptions
 from wire.session import Message, MqttConfig, Will, endpoint
 from wire.watchdog import Watchdog
@@ -166,6 +166,7 @@ class MqttSession:
         loop, sock = self._loop, client.socket()
         if loop is None or sock is None:
             raise OSError("connection refused")
+        send_at_once(sock)
         if not self._threaded:
             try:
                 loop.add_reader(sock, self._on_readable, client)
