@@ -121,7 +121,7 @@ def lanes(devices: Sequence[Joined], links: Mapping[str, LinkConfig], root: int)
                 raise ConfigError(f"{where}.connection.link", f"{area} has another link at {before[1]}", "use own")
     out: dict[str, Lane] = {}
     for spec, config, where in devices:
-        if not {"mqtt", "sparkplug"} & set(spec.protocols):
+        if "mqtt" not in spec.protocols:
             if config is not None:
                 raise ConfigError(f"{where}.connection", f"{spec.path} does not speak MQTT", "links carry MQTT only")
             continue
@@ -136,6 +136,9 @@ def lanes(devices: Sequence[Joined], links: Mapping[str, LinkConfig], root: int)
         out[name] = lane
         out[spec.path] = lane
         _fits(lane, where)
+    for area in links:
+        if area not in {f"{spec.site}/{spec.area}" for spec, _, _ in devices}:
+            raise ConfigError("links", f"there is no area {area}", "see the areas of the domain's equipment")
     return {spec.path: out[spec.path] for spec, _, _ in devices if spec.path in out}
 
 

@@ -137,3 +137,10 @@ async def test_what_nobody_keeps_is_lost_with_its_exact_range(mosquitto: Broker,
     assert gap.endswith(f"5 rows are lost: {missing[0]}..{missing[-1]}")
     assert outcome.rows - sum(outcome.stored.values()) == sum(outcome.lost_by_link.values())
     assert outcome.gateway["lost"] == sum(outcome.lost_by_link.values())
+
+
+async def test_rows_lost_before_the_first_contact_do_not_hold_up_the_end(mosquitto: Broker, tmp_path: Path) -> None:
+    at_once = {**OUTAGE, "at": 0, "lasts": 3}
+    outcome = await run(mosquitto, tmp_path, {"store": False, "replay": False}, [at_once])
+    assert outcome.lost_by_link["s/a/noise_node-01/noise"] == 3
+    assert outcome.rows - sum(outcome.stored.values()) == sum(outcome.lost_by_link.values())
