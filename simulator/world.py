@@ -17,6 +17,7 @@ from core.catalog import Catalog
 from core.clock import NS
 from core.command import Command, CommandResult, Event
 from core.config import Config, Duration
+from core.errors import ConfigError
 from core.spec import DeviceSpec
 from simulator import obey
 from simulator.asset import Asset
@@ -271,6 +272,11 @@ def _host(domain: DomainConfig, flows: FlowBus, world: World) -> Host:
 
 def _network(entries: Sequence[tuple[DomainConfig, EquipmentConfig, DeviceSpec]], world: World) -> Network:
     links = {f"{d.site}/{area}": link for d in world.config.domains for area, link in d.links.items()}
+    areas = {f"{spec.site}/{spec.area}" for _, _, spec in entries}
+    for d in world.config.domains:
+        for area in d.links:
+            if f"{d.site}/{area}" not in areas:
+                raise ConfigError(f"{d.domain}:links.{area}", "no equipment stands in this area", "check its name")
     joined = [(spec, entry.connection, where_of(d, entry) if entry.connection else "") for d, entry, spec in entries]
     found = lanes(joined, links, world.seed)
     return Network(found, world.start, lambda: world.now, lambda t: world.weather.now("congestion", t))

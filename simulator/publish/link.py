@@ -65,7 +65,8 @@ class Link:
     async def cut(self) -> None:
         """Lose the connection, as a fault: the broker publishes the will; what is queued waits."""
         self._reachable.clear()
-        await self._session.cut()
+        if self._session.connected:
+            await self._session.cut()
 
     def mend(self) -> None:
         """Let the link connect again."""
@@ -142,6 +143,8 @@ class Link:
                 delay = _BACKOFF_S[0]
             try:
                 known = await self._session.connect()
+                if self.out:  # a fault that began while it was connecting
+                    await self._session.cut()
                 await self._session.subscribe(self._filters(), wait=not known)
                 self._greet()
                 self.error, delay = "", _BACKOFF_S[0]

@@ -86,6 +86,9 @@ async def run(broker: Broker, folder: Path, connection: dict[str, Any], faults: 
     serving = asyncio.create_task(gateway.run())
     config = MqttPublisherConfig(url=broker.url)
     try:
+        async with asyncio.timeout(10):
+            while gateway.states["mqtt"].state != "connected":  # noqa: ASYNC110 - a state has no event
+                await asyncio.sleep(0.01)
         async with MqttPublisher(config, world.catalog, lambda _: None, sid=77, network=world.network) as publisher:
             pacer = Pacer(world, {"mqtt": publisher}, Pace(speed, round(max(speed, 1) * 500 * MS), SECONDS * NS))
             async with asyncio.timeout(30):
@@ -133,6 +136,7 @@ async def test_what_nobody_keeps_is_lost_with_its_exact_range(mosquitto: Broker,
     missing = [n for n in range(outcome.emitted[path]) if (path, n) not in outcome.stored]
     assert missing == [*range(missing[0], missing[0] + 5)]
     assert outcome.lost_by_link[path] == 5
+    assert len(outcome.gaps) == 1, outcome.gaps
     (gap,) = [text for text in outcome.gaps if path in text]
     assert gap.endswith(f"5 rows are lost: {missing[0]}..{missing[-1]}")
     assert outcome.rows - sum(outcome.stored.values()) == sum(outcome.lost_by_link.values())
