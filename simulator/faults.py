@@ -78,7 +78,7 @@ def _signed(value: object) -> object:
 
 
 #: simulated time relative to the live start, in ns; written like a `Duration`, negative (``-2d``) in the history
-SimTime = Annotated[int, BeforeValidator(_signed)]
+SimTime = Annotated[int, BeforeValidator(_signed, json_schema_input_type=str | float)]
 
 
 class RandomConfig(Config):

@@ -28,6 +28,7 @@ from simulator.faults import FaultConfig
 from simulator.fleet import Fleet, Sampler, Sampling, samplers
 from simulator.grid import Grid
 from simulator.host import Host, Service
+from simulator.lines import check_circles, check_rooms, missing, place
 from simulator.mishaps import TRAINER, Mishaps, trained
 from simulator.network import Network, lanes
 from simulator.process.flow import FlowBus
@@ -49,12 +50,15 @@ class WorldConfig(Config):
         ns of past before simulated time 0.
     trainer
         Whether every device takes the commands ``inject_fault`` and ``clear_fault``.
+    links
+        Whether links are simulated; if not, all are perfect and nobody has an own connection.
     """
 
     domains: tuple[DomainConfig, ...]
     faults: tuple[FaultConfig, ...] = ()
     history: Duration = 0
     trainer: bool = False
+    links: bool = True
 
 
 class World:
@@ -97,7 +101,11 @@ class World:
         self._notes: list[Event | CommandResult] = []
         self._places: dict[str, list[tuple[Sampler, int]]] = {}
         self._rendered = self.epoch
-        entries = [(d, entry, spec) for d in config.domains for entry, spec in devices(d, seed)]
+        check_circles(config.domains)
+        entries = [
+            (d, entry, spec) for n, d in enumerate(config.domains) for entry, spec in devices(d, seed, f"domains.{n}")
+        ]
+        _check_unique(entries, config.domains)
         if config.trainer:
             entries = [(d, entry, trained(spec)) for d, entry, spec in entries]
         self.catalog = Catalog(spec for _, _, spec in entries)
@@ -134,6 +142,8 @@ class World:
         for table in tables:
             table.logging = False
         self.advance(t)
+        while self.epoch == t and self.env.peek() <= t:  # no past: what begins with the world begins before the clock
+            self.env.step()
         for table in tables:
             table.settle()
             table.logging = True
@@ -142,6 +152,7 @@ class World:
             fleet.begin = t
         for sampler in self._samplers:
             sampler.skip(t)
+            sampler.warm(t)
 
     def render(self, t0: int, t1: int) -> list[Batch]:
         """Return the rows with instants in [t0, t1) (simulated ns); ``t0`` is where the last rendering ended.
@@ -182,8 +193,8 @@ class World:
         notes, self._notes = self._notes, []
         return notes
 
-    def inject(self, fault: FaultConfig) -> int:
-        """Schedule a fault on every device it names; returns their number.
+    def inject(self, fault: FaultConfig, where: str = "faults") -> int:
+        """Schedule a fault on every device it names; returns their number. ``where`` is its place in the config.
 
         Raises
         ------
@@ -220,6 +231,27 @@ class World:
         self._rendered = t
 
 
+def _check_unique(
+    entries: Sequence[tuple[DomainConfig, EquipmentConfig, DeviceSpec]], domains: Sequence[DomainConfig]
+) -> None:
+    """Raise ConfigError where two domains have a device of one path, or declare one family differently."""
+    paths: set[str] = set()
+    families: dict[str, str] = {}
+    for domain, entry, spec in entries:
+        if spec.path in paths:
+            raise ConfigError(
+                _place_of(domain, domains), f"another domain has a device {spec.path} too", "rename one of them"
+            )
+        paths.add(spec.path)
+        if families.setdefault(entry.family(), entry.definition()) != entry.definition():
+            what = f"another domain declares {entry.family()} differently"
+            raise ConfigError(_place_of(domain, domains), what, "give it another type")
+
+
+def _place_of(domain: DomainConfig, domains: Sequence[DomainConfig]) -> str:
+    return place(next(n for n, d in enumerate(domains) if d is domain))
+
+
 def _fleets(entries: Sequence[tuple[EquipmentConfig, DeviceSpec]], world: World) -> dict[str, Fleet]:
     """Return the fleets by family."""
     groups: dict[str, list[tuple[EquipmentConfig, DeviceSpec]]] = {}
@@ -242,7 +274,7 @@ def _all_samplers(world: World, sampling: Sampling) -> list[Sampler]:
 
 def _assets(entries: Sequence[tuple[DomainConfig, EquipmentConfig, DeviceSpec]], world: World) -> dict[str, Asset]:
     """Return every asset by path, begun, in the order of the configuration."""
-    flows = FlowBus(world.env, {k: v for d in world.config.domains for k, v in d.flows.items()})
+    flows = FlowBus(world.env, {k: v for d in world.config.domains for k, v in d.room().items()})
     hosts = {id(d): _host(d, flows, world) for d in world.config.domains}
     rows = {spec.path: row for fleet in world.fleets.values() for row, spec in enumerate(fleet.specs)}
     assets: dict[str, Asset] = {}
@@ -252,7 +284,9 @@ def _assets(entries: Sequence[tuple[DomainConfig, EquipmentConfig, DeviceSpec]],
         assets[spec.path] = asset
     for asset in assets.values():
         asset.begin()
-    flows.check("domains")
+    check_rooms(world.config.domains)
+    for name in flows.unfilled():
+        raise missing(world.config.domains, name)
     return assets
 
 
@@ -261,7 +295,7 @@ def _host(domain: DomainConfig, flows: FlowBus, world: World) -> Host:
         env=world.env,
         root=world.seed,
         start=world.start,
-        crew=simpy.Resource(world.env, capacity=domain.crew),
+        crew=simpy.Resource(world.env, capacity=domain.crews()),
         service=Service(domain.repair / NS, domain.maintain / NS),
         flows=flows,
         weather=world.weather,
@@ -271,12 +305,18 @@ def _host(domain: DomainConfig, flows: FlowBus, world: World) -> Host:
 
 
 def _network(entries: Sequence[tuple[DomainConfig, EquipmentConfig, DeviceSpec]], world: World) -> Network:
-    links = {f"{d.site}/{area}": link for d in world.config.domains for area, link in d.links.items()}
+    domains = world.config.domains if world.config.links else ()
+    where = {id(d): f"domains.{n}" for n, d in enumerate(domains)}
+    links = {f"{d.site}/{area}": link for d in domains for area, link in d.links.items()}
     areas = {f"{spec.site}/{spec.area}" for _, _, spec in entries}
-    for d in world.config.domains:
+    for d in domains:
         for area in d.links:
             if f"{d.site}/{area}" not in areas:
-                raise ConfigError(f"{d.domain}:links.{area}", "no equipment stands in this area", "check its name")
-    joined = [(spec, entry.connection, where_of(d, entry) if entry.connection else "") for d, entry, spec in entries]
+                raise ConfigError(f"{where[id(d)]}:links.{area}", "no equipment stands in this area", "check its name")
+    joined = [
+        (spec, entry.connection, where_of(d, entry, where[id(d)]) if entry.connection else "")
+        for d, entry, spec in entries
+        if domains
+    ]
     found = lanes(joined, links, world.seed)
     return Network(found, world.start, lambda: world.now, lambda t: world.weather.now("congestion", t))

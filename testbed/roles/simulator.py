@@ -199,7 +199,12 @@ def _options(folder: RunFolder) -> dict[str, Any]:
 
 def status(pacer: Pacer, metrics: Metrics) -> dict[str, Any]:
     """Return figures for the status file, the page and the report."""
-    return {"emitted_rows": pacer.counts.rows, **pacer.status(), "links": pacer.links(), "latency_ms": metrics.latency_ms()}
+    return {
+        "emitted_rows": pacer.counts.rows,
+        **pacer.status(),
+        "links": pacer.links(),
+        "latency_ms": metrics.latency_ms(),
+    }
 
 
 def final(pacer: Pacer) -> dict[str, Any]:

@@ -104,7 +104,7 @@ def lamps(**more: object) -> dict[str, object]:
 
 def test_a_device_cannot_be_on_air_for_longer_than_there_is_time() -> None:
     build(lamps())
-    with pytest.raises(ConfigError, match=r"urban:equipment\.0\.connection\.link: .*every: \{lamp: \d+s\}"):
+    with pytest.raises(ConfigError, match=r"domains.0:equipment\.0\.connection\.link: .*every: \{lamp: \d+s\}"):
         build(lamps(every={"lamp": "1s"}))
 
 

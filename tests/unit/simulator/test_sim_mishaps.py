@@ -196,7 +196,7 @@ def test_changes_of_sensors_reach_what_they_name_and_nothing_else() -> None:
     for path in plain:
         same = plain[path][2].tobytes() == changed[path][2].tobytes()
         assert same == (path != "f1/util/pump-02/process")
-    with pytest.raises(ConfigError, match=r"factory:sensors\.0"):
+    with pytest.raises(ConfigError, match=r"domains.0:sensors\.0"):
         build({**PUMPS, "sensors": [{**change, "channel": "pm25"}]})
 
 
@@ -212,7 +212,7 @@ def test_changes_of_sensors_reach_what_they_name_and_nothing_else() -> None:
 def test_bad_sensors_say_where_and_what(sensors: dict[str, Any], what: str) -> None:
     with pytest.raises(ConfigError, match=what) as caught:
         build({**PUMPS, "equipment": [{**PUMPS["equipment"][0], "sensors": sensors}]})
-    assert caught.value.where.startswith("factory:equipment.0.sensors.")
+    assert caught.value.where.startswith("domains.0:equipment.0.sensors.")
 
 
 @pytest.mark.parametrize("bad", [{"noise": -1}, {"dropout": 1.5}, {"low": 3, "high": 2}, {"lag": -1}])
