@@ -128,7 +128,7 @@ def _kept(preset: LinkConfig, value: dict[str, Any]) -> dict[str, float]:
 
 
 #: the name of a preset, ``{preset: name, …}`` or all settings
-LinkRef = Annotated[LinkConfig, BeforeValidator(_preset)]
+LinkRef = Annotated[LinkConfig, BeforeValidator(_preset, json_schema_input_type=str | dict[str, Any])]
 
 
 class ConnectionConfig(Config):

@@ -170,7 +170,9 @@ class Mishaps:
             raise ConfigError(f"{where}.args.channel", f"{asset.spec.kind} has no channel {name!r}", hint)
         channel, unit = channels[name], str(fault.args.get("unit", ""))
         if channel.states is not None:
-            raise ConfigError(f"{where}.args.channel", f"{name} is a state: no sensor measures it", "choose a quantity")
+            raise ConfigError(
+                f"{where}.args.channel", f"{name} is a state: no instrument measures it", "choose a quantity"
+            )
         if unit and unit != channel.unit:
             raise ConfigError(f"{where}.args.unit", f"{name} is in {channel.unit}, not {unit}", "convert size")
 

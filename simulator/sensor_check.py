@@ -29,7 +29,7 @@ def check_sensors(entry: EquipmentConfig, streams: Sequence[Stream], at: str) ->
             hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(channels)}"
             raise ConfigError(where, f"{entry.kind} has no channel {pattern!r}", hint)
         if all(channels[name][0].states is not None for name in hit):
-            raise ConfigError(where, f"{pattern} is a state: no sensor measures it", "choose a quantity")
+            raise ConfigError(where, f"{pattern} is a state: no instrument measures it", "choose a quantity")
         for name in hit:
             for n, cross in enumerate(sensor.cross):
                 _check_cross(cross, channels[name][1], f"{where}.cross.{n}")

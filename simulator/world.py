@@ -308,11 +308,6 @@ def _network(entries: Sequence[tuple[DomainConfig, EquipmentConfig, DeviceSpec]]
     domains = world.config.domains if world.config.links else ()
     where = {id(d): f"domains.{n}" for n, d in enumerate(domains)}
     links = {f"{d.site}/{area}": link for d in domains for area, link in d.links.items()}
-    areas = {f"{spec.site}/{spec.area}" for _, _, spec in entries}
-    for d in domains:
-        for area in d.links:
-            if f"{d.site}/{area}" not in areas:
-                raise ConfigError(f"{where[id(d)]}:links.{area}", "no equipment stands in this area", "check its name")
     joined = [
         (spec, entry.connection, where_of(d, entry, where[id(d)]) if entry.connection else "")
         for d, entry, spec in entries

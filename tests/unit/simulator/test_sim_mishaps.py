@@ -144,7 +144,7 @@ BIAS = {"device": "pump-01", "fault": "sensor_bias"}
             "args.channel",
             "did you mean flow",
         ),
-        ({**BIAS, "args": {"channel": "state"}}, "args.channel", "no sensor"),
+        ({**BIAS, "args": {"channel": "state"}}, "args.channel", "no instrument"),
         (
             {**BIAS, "args": {"channel": "flow", "unit": "Cel"}},
             "args.unit",
@@ -204,7 +204,7 @@ def test_changes_of_sensors_reach_what_they_name_and_nothing_else() -> None:
     ("sensors", "what"),
     [
         ({"flw": {}}, "did you mean flow"),
-        ({"state": {"noise": 1}}, "no sensor"),
+        ({"state": {"noise": 1}}, "no instrument"),
         ({"flow": {"cross": [{"to": "moon"}]}}, "nothing here is called 'moon'"),
         ({"flow": {"cross": [{"to": "temperature", "kappa": 0.3}]}}, "no relative humidity"),
     ],
