@@ -276,7 +276,11 @@ class Gateway:
         """Tell whether every row that was sent has come, or is known not to come."""
         counts = self.validator.accounting()
         ends = ("received", "rejected", "lost")
-        return all(path in counts and sum(counts[path][e] for e in ends) >= n for path, n in expected.items())
+        early = self.validator.unpromised
+        return all(
+            path in counts and sum(counts[path][e] for e in ends) + early.get(path, 0) >= n
+            for path, n in expected.items()
+        )
 
     def _last_sign(self) -> int:
         """Return when something arrived or a source connected last (monotonic ns)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -170,13 +171,15 @@ class Asset(Body):
             left_s = component.life.path.life_s - component.age_s
             component.factor = kind.factor(args, left_s, self.stress(kind.component))
             self.adapt_wear()
-            self.host.truth.began(self.spec.path, fault, kind.component, self.now, str(dict(args)))
+            self.host.truth.began(
+                self.spec.path, fault, kind.component, self.now, json.dumps(dict(args), sort_keys=True)
+            )
             return
         size = float(args.get("size", kind.size))
         self._effects[fault] = self.now
         self.put(f"fault.{fault}", size)
         self.on_effect(fault, size)
-        self.host.truth.began(self.spec.path, fault, "", self.now, str(dict(args)))
+        self.host.truth.began(self.spec.path, fault, "", self.now, json.dumps(dict(args), sort_keys=True))
 
     def heal(self, fault: str) -> None:
         """End a physical fault; nothing happens if it ended already."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
-from difflib import get_close_matches
+from collections.abc import Iterator
+from fnmatch import fnmatchcase
 from typing import Annotated, Literal
 
 import numpy as np
@@ -14,15 +14,26 @@ from core import seed
 from core.config import Config, Duration
 from core.errors import ConfigError
 from core.spec import DeviceSpec, Identity, Name, Position
-from simulator.channels import Stream
+from simulator.channels import Sensor
 from simulator.equipment.base import IDENT, AreaConfig, EquipmentConfig, Place
 from simulator.kinds import Equipment
+from simulator.links import LinkRef
+from simulator.sensor_check import check_sensors
 from simulator.stations import codes_of
 from simulator.twins import LineConfig
 from wire.modbus.config import Overrides
 from wire.modbus.maker import make_map
 
 _M_A_DEGREE = 111_320.0
+
+
+class SensorChange(Config):
+    """Settings of the sensors on every ``channel`` of every ``kind`` and ``device`` that match (patterns)."""
+
+    kind: str = "*"
+    device: str = "*"
+    channel: str
+    set: Sensor
 
 
 class CopiesConfig(Config):
@@ -56,6 +67,10 @@ class DomainConfig(Config):
         Duration of a repair after a failure, and of planned maintenance unless the command says otherwise.
     flows
         Room of material flows, by name (default 50).
+    links
+        Links of the areas' connections to the broker, by area; without one it is perfect.
+    sensors
+        Changes of sensors across the equipment, after those of the entries, in order.
     copies
         How often all of it exists.
     lines
@@ -69,6 +84,8 @@ class DomainConfig(Config):
     repair: Duration = 4 * 3600 * 10**9
     maintain: Duration = 3600 * 10**9
     flows: dict[str, int] = Field(default_factory=dict)
+    links: dict[str, LinkRef] = Field(default_factory=dict)
+    sensors: tuple[SensorChange, ...] = ()
     copies: Copies = CopiesConfig()
     equipment: tuple[Equipment, ...]
     lines: tuple[LineConfig, ...] = ()
@@ -105,6 +122,7 @@ class DomainConfig(Config):
 def devices(domain: DomainConfig, root: int, where: str = "") -> Iterator[tuple[EquipmentConfig, DeviceSpec]]:
     """Yield every device of a domain with its entry."""
     seen: set[str] = set()
+    hit: set[int] = set()
     _check_families(domain, where or domain.domain)
     for copy in range(domain.copies.count):
         for at, entry in domain.entries(where):
@@ -118,13 +136,44 @@ def devices(domain: DomainConfig, root: int, where: str = "") -> Iterator[tuple[
                     seen.add(spec.path)
                     if n == entry.first and not copy:
                         _check_registers(entry, spec, at)
-                    mine = _filled(entry.nth(n - entry.first), n, area.id)
+                    mine = _filled(_changed(domain, entry.nth(n - entry.first), spec, hit), n, area.id)
                     yield mine.linked(lambda flow, k=copy: copied(flow, k)), spec  # type: ignore[misc]
+    for n, change in enumerate(domain.sensors):
+        if n not in hit:
+            raise ConfigError(
+                f"{where or domain.domain}:sensors.{n}",
+                f"no sensor matches kind {change.kind!r}, device {change.device!r}, channel {change.channel!r}",
+                "see the catalogue of kinds",
+            )
 
 
 def _filled(entry: EquipmentConfig, n: int, area: str) -> EquipmentConfig:
     """Return an entry with number and area filled into the names of its flows."""
     return entry.linked(lambda flow: flow.replace("{n}", str(n)).replace("{area}", area))
+
+
+def where_of(domain: DomainConfig, entry: EquipmentConfig, where: str) -> str:
+    """Return where an entry of the domain at ``where`` stands, for errors."""
+    same = ("kind", "id", "area", "areas", "first")
+    for n, other in enumerate(domain.equipment):
+        if all(getattr(entry, name) == getattr(other, name) for name in same):
+            return f"{where}:equipment.{n}"
+    return where
+
+
+def _changed(domain: DomainConfig, entry: EquipmentConfig, spec: DeviceSpec, hit: set[int]) -> EquipmentConfig:
+    """Return a device's entry with the domain's changes of its sensors; ``hit`` collects those that matched."""
+    sensors = dict(entry.sensors)
+    for n, change in enumerate(domain.sensors):
+        if not (fnmatchcase(spec.kind, change.kind) and fnmatchcase(spec.device, change.device)):
+            continue
+        for name in (c.name for s in spec.streams for c in s.layout.channels if c.states is None):
+            if fnmatchcase(name, change.channel):
+                before = next((v for pattern, v in reversed(sensors.items()) if fnmatchcase(name, pattern)), Sensor())
+                sensors.pop(name, None)
+                sensors[name] = before.changed(change.set)
+                hit.add(n)
+    return entry.model_copy(update={"sensors": sensors}) if sensors != entry.sensors else entry
 
 
 def _check_families(domain: DomainConfig, where: str) -> None:
@@ -155,7 +204,9 @@ def _device(
     label = entry.name or entry.label
     place = area.name or Name(area.id, area.id)
     streams = entry.streams()
-    _check_overrides(entry, streams, at)
+    if entry.connection is not None and entry.connection.kind == "own":
+        node = name
+    check_sensors(entry, streams, at)
     path = f"{domain.site}/{area.id}/{name}"
     family = entry.family()
     specs = tuple(s.spec(family) for s in streams)
@@ -189,25 +240,6 @@ def _check_registers(entry: EquipmentConfig, spec: DeviceSpec, at: str) -> None:
         make_map(spec, entry.modbus or Overrides(), codes_of(entry), at)
     elif entry.modbus is not None:
         raise ConfigError(f"{at}.modbus", "the entry does not speak Modbus", "add modbus to its protocols")
-
-
-def _check_overrides(entry: EquipmentConfig, streams: Sequence[Stream], at: str) -> None:
-    """Raise ConfigError for overrides of streams, channels or instruments that are not there."""
-    channels = {c.spec.name: c.spec for s in streams for c in s.channels}
-    known: dict[str, tuple[Iterable[str], list[str]]] = {
-        "every": (entry.every, [s.name for s in streams]),
-        "sensors": (entry.sensors, list(channels)),
-    }
-    for key, (given, names) in known.items():
-        for name in given:
-            if name not in names:
-                near = get_close_matches(name, names, n=1)
-                hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(names)}"
-                what = "stream" if key == "every" else "channel"
-                raise ConfigError(f"{at}.{key}.{name}", f"{entry.shown_kind()} has no {what} {name!r}", hint)
-            if key == "sensors" and channels[name].states is not None:
-                what = f"{name} has named states: no instrument measures it"
-                raise ConfigError(f"{at}.{key}.{name}", what, "leave it out")
 
 
 def copied(name: str, copy: int) -> str:

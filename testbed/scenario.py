@@ -52,7 +52,11 @@ class HistoryConfig(Config):
 
 
 class ScenarioConfig(Config):
-    """A scenario file. ``domains`` and ``deploy`` are paths relative to the file; ``copies`` holds for every domain."""
+    """A scenario file. ``domains`` and ``deploy`` are paths relative to the file; ``copies`` holds for every domain.
+
+    ``trainer``: whether every device takes ``inject_fault`` and ``clear_fault`` as commands;
+    ``links``: whether the links of the domains are simulated.
+    """
 
     name: Label
     description: Label | None = None
@@ -66,6 +70,8 @@ class ScenarioConfig(Config):
     deploy: str | None = None
     history: HistoryConfig = HistoryConfig()
     faults: tuple[FaultConfig, ...] = ()
+    trainer: bool = False
+    links: bool = True
     gateway: GatewayConfig | None = None
     analytics: AnalyticsConfig = AnalyticsConfig()
     examination: CmapssExam | None = None
@@ -94,8 +100,13 @@ class Scenario:
     def world(self) -> WorldConfig:
         """Return what the simulator builds."""
         return WorldConfig.model_validate(
-            # as text: a bare number would be read as seconds
-            {"domains": self.domains, "faults": self.config.faults, "history": f"{self.config.history.days}d"}
+            {
+                "domains": self.domains,
+                "faults": self.config.faults,
+                "history": f"{self.config.history.days}d",  # as text: a bare number would be read as seconds
+                "trainer": self.config.trainer,
+                "links": self.config.links,
+            }
         )
 
     def check(self) -> None:

@@ -215,6 +215,11 @@ class MemorySession:
             if message.epoch == self._epoch and self._up:
                 self._broker._acked(self._name, message.handle)
 
+    async def cut(self) -> None:
+        """Lose the connection without a goodbye."""
+        if self._up:
+            self._broker.cut(self._name)
+
     async def close(self) -> None:
         """Say goodbye."""
         if self._up:

@@ -66,8 +66,6 @@ class MqttSession:
         self._tick: asyncio.TimerHandle | None = None
         self._threaded = config.threaded
 
-    # --- life ---------------------------------------------------------------------------------------------
-
     @property
     def connected(self) -> bool:
         """Tell whether the connection is up."""
@@ -112,6 +110,11 @@ class MqttSession:
             self._subscriptions.ask(client, self.config.version, [_HEARTBEAT + self._name], 0)
         self._resend()
         return known
+
+    async def cut(self) -> None:
+        """Lose the connection without a goodbye; ``connect`` may follow."""
+        await self._drop()
+        self._fail("the link is out")
 
     async def close(self) -> None:
         """Say goodbye and release everything."""
@@ -177,8 +180,6 @@ class MqttSession:
         client.on_socket_register_write = lambda c, _u, s: loop.add_writer(s, c.loop_write)
         client.on_socket_unregister_write = lambda _c, _u, s: unwatch(loop, s, reading=False)
         loop.add_writer(sock, client.loop_write)
-
-    # --- out ----------------------------------------------------------------------------------------------
 
     async def publish(self, topic: str, payload: bytes, *, retain: bool = False, qos: int = 1) -> None:
         """Hand a message over; waits while the window is full."""
@@ -361,8 +362,6 @@ class MqttSession:
                 self._unacked.pop(mid, None)
         self._came.set()
         self._sent.set()
-
-    # --- health -------------------------------------------------------------------------------------------
 
     def _on_tick(self, client: paho.Client) -> None:
         if client is not self._client or not self._up or self._loop is None:

@@ -113,6 +113,10 @@ class Session(Protocol):
         """
         ...
 
+    async def cut(self) -> None:
+        """Lose the connection without a goodbye, as a dead link would: the broker publishes the will."""
+        ...
+
     async def close(self) -> None:
         """Say goodbye (no will is sent) and release everything. Safe to call twice."""
         ...

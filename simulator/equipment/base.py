@@ -10,7 +10,9 @@ from pydantic import Field, field_validator
 from core.config import Config, Duration, Label
 from core.spec import Name, Protocol
 from simulator.channels import Sensor, Stream
+from simulator.clocks import ClockConfig
 from simulator.grid import Ints
+from simulator.links import ConnectionConfig
 from simulator.wear.component import WearModel
 from wire.modbus.config import Overrides
 
@@ -47,7 +49,11 @@ class EquipmentConfig(Config):
     node
         Connection that serves the device; default one for each area.
     sensors
-        Overrides of sensor settings by channel.
+        Overrides of sensor settings by channel; a pattern such as ``pm*`` names several.
+    clock
+        The device's clock, where it is not true.
+    connection
+        Whether a device has an own connection, and over which link it goes; default the area's, perfect.
     every
         Overrides of a stream's period.
     inputs, outputs
@@ -71,6 +77,8 @@ class EquipmentConfig(Config):
     manufacturer: str = "Hangang Machinery"
     model: str = ""
     sensors: dict[str, Sensor] = Field(default_factory=dict)
+    clock: ClockConfig | None = None
+    connection: ConnectionConfig | None = None
     every: dict[str, Duration] = Field(default_factory=dict)
     inputs: tuple[str, ...] = ()
     outputs: tuple[str, ...] = ()

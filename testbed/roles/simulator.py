@@ -152,7 +152,7 @@ def _publisher(
         inbox.put(command)
 
     if isinstance(config, MqttPublisherConfig):
-        return MqttPublisher(config, world.catalog, on_command, sid=world.sid)
+        return MqttPublisher(config, world.catalog, on_command, sid=world.sid, network=world.network)
 
     def now() -> int:
         return manifest.clock.now() or world.start + world.now
@@ -210,7 +210,12 @@ def _options(folder: RunFolder) -> dict[str, Any]:
 
 def status(pacer: Pacer, metrics: Metrics) -> dict[str, Any]:
     """Return figures for the status file, the page and the report."""
-    return {"emitted_rows": pacer.counts.rows, **pacer.status(), "latency_ms": metrics.latency_ms()}
+    return {
+        "emitted_rows": pacer.counts.rows,
+        **pacer.status(),
+        "links": pacer.links(),
+        "latency_ms": metrics.latency_ms(),
+    }
 
 
 def final(pacer: Pacer) -> dict[str, Any]:
@@ -220,6 +225,7 @@ def final(pacer: Pacer) -> dict[str, Any]:
     return {
         "emitted": {path: rows for path, rows in emitted.items() if path not in sampled},
         "sampled": {path: rows for path, rows in emitted.items() if path in sampled},
+        "lost_by_link": pacer.lost_by_link(),
         "row_hash": pacer.rows.hexdigest() if pacer.rows else "",
         "event_hash": pacer.events.hexdigest(),
     }
