@@ -44,6 +44,9 @@ def up(
     seed: Annotated[Optional[int], typer.Option(help="Instead of the scenario's seed.")] = None,
     quantum: Annotated[Optional[str], typer.Option(help="Rendering quantum, e.g. 50ms.")] = None,
     replay_commands: Annotated[Optional[Path], typer.Option(help="Command log of an earlier run.")] = None,
+    secure: Annotated[
+        bool, typer.Option("--secure", help="TLS, accounts and rights on the broker, login on the page.")
+    ] = False,
 ) -> None:
     """Run everything on this machine."""
     import asyncio
@@ -69,6 +72,7 @@ def up(
         data=data,
         replay_commands=replay_commands,
         quantum_ns=parse_duration(quantum) if quantum else None,
+        secure=secure,
     )
 
     def told(role: str, message: dict[str, Any]) -> None:

@@ -19,6 +19,7 @@ from simulator.domain import DomainConfig
 from simulator.faults import FaultConfig
 from simulator.world import WorldConfig
 from testbed.examination import CmapssExam
+from testbed.secure import SecurityConfig
 
 LEAD_NS = 2 * NS
 
@@ -63,6 +64,7 @@ class ScenarioConfig(Config):
     gateway: GatewayConfig | None = None
     analytics: AnalyticsConfig = AnalyticsConfig()
     examination: CmapssExam | None = None
+    security: SecurityConfig | None = None
 
     def start_ns(self) -> int:
         """Resolve ``start`` to ns UTC; ``now`` lies a moment ahead, so that the world is built by then."""
