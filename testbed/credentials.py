@@ -12,7 +12,7 @@ from typing import TypeVar
 from pydantic import Field
 
 from core.config import Config
-from gateway.commands import IssuerKey
+from gateway.issuers import IssuerKey
 from wire.broker_config import secret_file
 from wire.session import MqttConfig
 from wire.signing import Algorithm

@@ -11,7 +11,7 @@ from typing import Literal
 
 from core.config import Config, parse
 from core.errors import TestbedError
-from gateway.commands import IssuerKey
+from gateway.issuers import IssuerKey
 from testbed.credentials import Credentials, SigningKey
 from testbed.runfolder import RunFolder
 from testbed.vault import OWN, Vault

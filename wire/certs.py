@@ -22,7 +22,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from core.clock import NS, wall_ns
 from core.errors import TestbedError
-from wire.ledger import Entry, note
+from wire.ledger import Entry, Purpose, note
 
 Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 _SLACK = timedelta(hours=1)  # clocks of small devices run late
@@ -81,7 +81,7 @@ def issue(
     pair = Pair(folder / f"{name}.crt", folder / f"{name}.key")
     certificate = builder.sign(signer, hashes.SHA256())
     _write(pair, certificate, key)
-    kind = "opcua" if use_rsa else "client" if client else "server"
+    kind: Purpose = "opcua" if use_rsa else "client" if client else "server"
     note(folder, Entry(str(certificate.serial_number), name, kind, tuple(hosts), expires(pair.cert)))
     return pair
 

@@ -13,10 +13,10 @@ from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from core.clock import NS
-from core.command import Command, Event
+from core.command import Command, CommandResult, Event
 from core.finding import Finding, Prognosis, WorkOrder
 from core.ports import Note
-from portal import render, views
+from portal import audit, render, views
 from portal.api.history import Device, End, Start, file
 from portal.context import Context, Ctx, reply
 from portal.errors import ApiError
@@ -77,6 +77,20 @@ async def get_commands(ctx: Ctx, device: Device = "", limit: Limit = 200) -> Res
     """Newest first, answers in the order they came."""
     with ctx.live.lock:
         return reply(views.commands(ctx.live, device, limit))
+
+
+@router.get("/audit", summary="Who commanded what, when, with which result; and who was turned away")
+async def get_audit(ctx: Ctx, device: Device = "", start: Start = "", end: End = "now", limit: Limit = 200) -> Response:
+    """Newest first; from memory, or with ``start`` from the store."""
+    kinds: tuple[type[Note], ...] = (Command, CommandResult, Event)
+    if start:
+        t0, t1 = parse_span(start, end, ctx.live.now())
+        found = [n for kind in kinds for n in await ctx.history.notes(kind, t0, t1, device)]
+    else:
+        found = [n for kind in kinds for n in reversed(ctx.live.recent_notes(kind, device, 2_000))]
+    commands = [n for n in found if isinstance(n, Command)]
+    results = [n for n in found if isinstance(n, CommandResult)]
+    return reply(audit.trail(commands, results, [n for n in found if isinstance(n, Event)])[:limit])
 
 
 @router.get("/cases", summary="The story: notes joined from finding to result")

@@ -23,6 +23,7 @@ from portal.live import LiveState
 from portal.run import RunInfo
 from testbed.analyst import Analyst
 from testbed.control import Control, run_role
+from testbed.credentials import credentials
 from testbed.link import RequestLink
 from testbed.runfolder import Manifest, RunFolder
 from testbed.scenario import Scenario, read
@@ -41,7 +42,8 @@ class Platform:
         self.folder, self.scenario, self.manifest, self.control = folder, scenario, manifest, control
         self.catalog = Catalog()
         self.shelves = Shelves(with_store(scenario.gateway, folder), folder, self.catalog)
-        self.link = RequestLink(manifest.mqtt)
+        self.proof = credentials(folder.secrets, ROLE)
+        self.link = RequestLink(manifest.mqtt, proof=self.proof)
         name = Name(manifest.name["ko"], manifest.name["en"])
         history = round(scenario.config.history.days * 86_400e9)
         info = RunInfo(name, manifest.seed, manifest.clock, scenario.key, manifest.start - history)

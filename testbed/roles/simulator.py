@@ -26,6 +26,7 @@ from simulator.publish.mqtt import MqttPublisher, MqttPublisherConfig
 from simulator.publish.opcua import OpcuaPublisher, OpcuaPublisherConfig
 from simulator.world import World
 from testbed.control import Control, run_role
+from testbed.credentials import credentials
 from testbed.runfolder import Manifest, RunFolder
 from testbed.scenario import Scenario, read
 from wire.opcua.identity import identity
@@ -136,7 +137,7 @@ def _settings(manifest: Manifest, folder: RunFolder) -> tuple[Publish, ...]:
     place = urlsplit(manifest.opcua)
     security = identity(folder.opcua, manifest.opcua, ROLE)
     return (
-        MqttPublisherConfig(url=manifest.mqtt),
+        credentials(folder.secrets, ROLE).connect(MqttPublisherConfig(url=manifest.mqtt)),
         OpcuaPublisherConfig(host=place.hostname or "127.0.0.1", port=place.port or 4840, security=security),
     )
 
