@@ -20,10 +20,11 @@ class Cause:
     seq: int
     t: int
 
-
     def trace(self) -> str:
         """Return the trace id of the row: the same wherever it is worked out, 32 hex digits as W3C traces have."""
-        return blake2b(f"{self.stream}|{self.sid}|{self.seq}|{self.t if self.seq < 0 else ''}".encode(), digest_size=16).hexdigest()
+        return blake2b(
+            f"{self.stream}|{self.sid}|{self.seq}|{self.t if self.seq < 0 else ''}".encode(), digest_size=16
+        ).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

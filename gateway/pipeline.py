@@ -216,7 +216,9 @@ class Pipeline:
             return
         if self.router.config.signed and self.router.knows(command.id):
             text = f"{command.issuer} asked again for {command.name} {command.id}: it moves nothing twice"
-            notes.append(Event(command.device, "command-repeated", text, self.router.clock.now() or wall_ns(), "warning"))
+            notes.append(
+                Event(command.device, "command-repeated", text, self.router.clock.now() or wall_ns(), "warning")
+            )
         self._admit(command, notes, judged)
 
     def _admit(self, command: Command, notes: list[Note], judged: _Judged) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -23,7 +23,9 @@ EVENTS = frozenset(
 )
 
 
-def trail(commands: Iterable[Command], results: Iterable[CommandResult], events: Iterable[Event]) -> list[dict[str, Any]]:
+def trail(
+    commands: Iterable[Command], results: Iterable[CommandResult], events: Iterable[Event]
+) -> list[dict[str, Any]]:
     """Return one line for each command and refusal, newest first; ``t`` in ms, ``result`` is the last that came."""
     last: dict[str, CommandResult] = {}
     for result in results:

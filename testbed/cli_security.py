@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
 certs = typer.Typer(help="Certificates of the project's CA: issue, list, rotate, revoke.", no_args_is_help=True)
 users = typer.Typer(help="Accounts, API tokens and signing keys: add, list, rotate, remove.", no_args_is_help=True)
-DataDir = Annotated[Path, typer.Option("--data-dir", envvar="TESTBED_DATA_DIR", help="Where runs and secrets are kept.")]
+DataDir = Annotated[
+    Path, typer.Option("--data-dir", envvar="TESTBED_DATA_DIR", help="Where runs and secrets are kept.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
 Scope = Annotated[Optional[list[str]], typer.Option(help="Pattern; repeatable. None: everything.")]
 DATA_DIR = Path(".testbed")
@@ -171,7 +173,7 @@ def users_token(
     remove: Annotated[bool, typer.Option("--remove", help="Withdraw it.")] = False,
     data_dir: DataDir = DATA_DIR,
 ) -> None:
-    """Make (or renew) a token with which a program uses the API: Authorization: Bearer …"""
+    """Make (or renew) a token with which a program uses the API (Authorization: Bearer)."""
     vault = _vault(data_dir)
     if remove:
         vault.remove_token(name)

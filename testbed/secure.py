@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
 
+from core.clock import NS, wall_ns
 from core.config import Config, parse
 from core.errors import TestbedError
 from gateway.issuers import IssuerKey
@@ -18,14 +19,15 @@ from testbed.vault import OWN, Vault
 from wire.broker import Broker
 from wire.broker_config import BrokerConfig, BrokerTls
 from wire.certs import Pair, issue
-from wire.ledger import write_crl
+from wire.ledger import entries, write_crl
 from wire.opcua.identity import REVOKED
 from wire.opcua.security import is_loopback
 
 #: s between two looks at whether accounts or certificates have changed
 LOOK_S = 1.0
-#: days that certificates of our own processes last; they are made anew with every start
-OWN_DAYS = 30
+#: days that certificates of our own processes last, and with how many left a start renews them
+OWN_DAYS, RENEW_DAYS = 90, 30
+DAY_NS = 86_400 * NS
 
 
 class SecurityConfig(Config):
@@ -54,11 +56,12 @@ class Fortress:
     def prepare(self) -> str:
         """Make CA, certificates and accounts; returns what a person should know, empty for nothing."""
         self.vault.make()
-        self._server = issue(self.vault.ca, "server", hosts=hosts(self.config.hosts), days=OWN_DAYS)
+        self._server = lasting(self.vault.ca, "server", hosts(self.config.hosts))
         write_crl(self.vault.ca)
         self._passwords = self.vault.own(self.areas)
         first = self.vault.first_person()
-        return f"the first login of the page is in {first}" if first else ""
+        told = f"clients trust {self.vault.ca / 'ca.crt'}"
+        return f"{told}; the first login of the page is in {first}" if first else told
 
     def broker(self, base: BrokerConfig) -> BrokerConfig:
         """Return the broker's settings: TLS, accounts, no anonymous client."""
@@ -91,7 +94,7 @@ class Fortress:
             self._credentials(role).model_copy(update=extra.get(role, {})).write(run.secrets, role)
 
     def _credentials(self, role: str) -> Credentials:
-        pair = issue(self.vault.ca, role, client=True, days=OWN_DAYS) if self.config.mutual else None
+        pair = lasting(self.vault.ca, role) if self.config.mutual else None
         return Credentials(
             username=role,
             password=self._passwords[role],
@@ -118,6 +121,16 @@ class Fortress:
                 users = {"users": self.vault.broker_users()}
                 await broker.reload(broker.config.model_copy(update=users), restart=revoked and self.config.mutual)
                 told("accounts or certificates have changed: the broker has taken them up")
+
+
+def lasting(ca: Path, name: str, names: Sequence[str] = ()) -> Pair:
+    """Return the certificate of one of our processes: the last one while it is good, else a new one."""
+    pair = Pair(ca / f"{name}.crt", ca / f"{name}.key")
+    last = next((e for e in reversed(entries(ca)) if e.name == name), None)
+    fresh = last is not None and last.state == "valid" and last.expires - wall_ns() > RENEW_DAYS * DAY_NS
+    if fresh and last is not None and last.hosts == tuple(names) and pair.cert.exists() and pair.key.exists():
+        return pair
+    return issue(ca, name, hosts=names, client=not names, days=OWN_DAYS)
 
 
 def hosts(more: Sequence[str] = ()) -> list[str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -137,7 +137,7 @@ class Vault:
         """Return the further issuers (``gateway.commands.IssuerKey`` as written by ``testbed users issuer``)."""
         return self._read("issuers.json", list[dict[str, Any]], [])
 
-    def add_issuer(self, name: str, issuer: str, scope: dict[str, Sequence[str]]) -> str:
+    def add_issuer(self, name: str, issuer: str, scope: Mapping[str, Sequence[str]]) -> str:
         """Let a program command under its own key; returns the private key (base64), once."""
         private, public = key_pair()
         entry = {"id": name, "issuer": issuer, "algorithm": "ed25519", "key": public, **scope}

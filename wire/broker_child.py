@@ -1,8 +1,9 @@
-"""Child process that keeps a broker: ``python -m wire.broker_child mosquitto|rumqttd <config file> [program [watched]]``.
+"""Child process that keeps a broker.
 
-It writes the broker's process id on one line, and ends the broker when its own standard input closes, that is
-when its parent is gone. On Linux the kernel also ends mosquitto with this process, should it be killed. Of a ``watched`` broker's
-many lines it passes on those that :mod:`wire.broker_log` reads.
+``python -m wire.broker_child mosquitto|rumqttd <config file> [program [watched]]`` writes the broker's process id on
+one line, and ends the broker when its own standard input closes, that is when its parent is gone. On Linux the kernel
+also ends mosquitto with this process, should it be killed. Of a ``watched`` broker's many lines it passes on those
+that :mod:`wire.broker_log` reads.
 """
 
 from __future__ import annotations

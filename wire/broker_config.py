@@ -47,9 +47,10 @@ class BrokerConfig(Config):
     """Which broker to use.
 
     ``auto`` takes mosquitto where it is installed, else rumqttd; ``external`` uses ``url`` as it is. ``port`` 0
-    takes a free one. ``watch`` lets mosquitto tell of refused ``logins``, or of ``all`` that it refuses: it tells
-    of a publish that no right covers among a line for every packet, of which the log keeps the refusals. ``users`` empty: anyone on this machine may connect. rumqttd knows users, but no ``read`` and
-    ``write``, and keeps nothing over a restart.
+    takes a free one. ``users`` empty: anyone on this machine may connect. rumqttd knows users, but no ``read`` and
+    ``write``, and keeps nothing over a restart. ``watch`` lets mosquitto tell of refused ``logins``, or of ``all``
+    that it refuses: it tells of a publish that no right covers among a line for every packet, of which the log keeps
+    the refusals.
     """
 
     kind: Literal["auto", "mosquitto", "rumqttd", "external"] = "auto"

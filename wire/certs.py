@@ -1,8 +1,8 @@
 """A small certificate authority for the project: CA, server and client certificates as PEM files.
 
 Keys are ECDSA P-256 (RSA 2048 on request), readable by their owner only; every certificate is noted in the CA's
-ledger (:mod:`wire.ledger`), so that it can be revoked by name. Server certificates carry the host names and addresses by
-which they are reached, OPC UA ones also the application URI (OPC 10000-6 asks for it in the subject alternative
+ledger (:mod:`wire.ledger`), so that it can be revoked by name. Server certificates carry the host names and addresses
+by which they are reached, OPC UA ones also the application URI (OPC 10000-6 asks for it in the subject alternative
 names).
 """
 

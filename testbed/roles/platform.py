@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -13,8 +14,8 @@ from urllib.parse import urlsplit
 
 from core.batch import Batch
 from core.catalog import Catalog
-from core.clock import FOREVER
-from core.command import Command, CommandResult, Event
+from core.clock import FOREVER, wall_ns
+from core.command import Command, CommandResult, Event, Severity
 from core.finding import Finding, Prognosis, WorkOrder
 from core.ports import Note
 from core.spec import Name
@@ -29,6 +30,7 @@ from testbed.runfolder import Manifest, RunFolder
 from testbed.scenario import Scenario, read
 from testbed.shelves import Shelves
 from testbed.storage import with_store
+from testbed.vault import Vault
 
 ROLE = "platform"
 DRAIN_S = 30.0
@@ -58,6 +60,7 @@ class Platform:
             self.shelves.archives,
             self._listen,
         )
+        self.doors: Counter[str] = Counter()
         self._stack = AsyncExitStack()
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -112,6 +115,7 @@ class Platform:
             "latency_ms": drained["latency_ms"],
             "devices": by_domain,
             "protocols": by_protocol,
+            "security": dict(self.doors),
             **self.analyst.status(),
         }
 
@@ -151,6 +155,11 @@ class Platform:
             self.live.tell(notes)
             self.analyst.recall(notes)
 
+    def _told_at_door(self, name: str, text: str) -> None:
+        self.doors[name] += 1
+        severity: Severity = "info" if name == "page-login" else "alarm"
+        self._tell([Event("page", name, text, self.manifest.clock.now() or wall_ns(), severity)])
+
     async def _open_portal(self) -> None:
         from portal.app import create_app
         from portal.config import PortalConfig
@@ -158,8 +167,15 @@ class Platform:
 
         place = urlsplit(self.manifest.portal)
         config = PortalConfig(host=place.hostname or "", port=place.port or 0, hosts=self.manifest.portal_hosts)
-        app = create_app(self.live, self.shelves.reader(), self.link.send, config)
-        served = await serve(app, config.host, config.port)
+        door, tls = None, None
+        if self.proof.vault is not None:
+            from testbed.doorkeeper import keep_door
+
+            door = keep_door(Vault(self.proof.vault), self._told_at_door)
+            if self.proof.page_cert is not None and self.proof.page_key is not None:
+                tls = (self.proof.page_cert, self.proof.page_key)
+        app = create_app(self.live, self.shelves.reader(), self.link.send, config, door)
+        served = await serve(app, config.host, config.port, tls)
         self._stack.push_async_callback(served.stop)
         self._say(f"page and API at {served.url}")
 
