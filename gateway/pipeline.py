@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from hashlib import blake2b
 
 from core.batch import Batch
 from core.catalog import Catalog
@@ -240,5 +241,5 @@ def _traced(command: Command, traces: Mapping[tuple[str, int, int], str]) -> Com
     """Return a command with the trace of the row that led to it: the one it came with, else its own."""
     cause = command.cause
     if cause is None:
-        return command
+        return replace(command, trace=blake2b(command.id.encode(), digest_size=16).hexdigest())
     return replace(command, trace=traces.get((cause.stream, cause.sid, cause.seq)) or cause.trace())

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import cast
 
 from portal.door import Door, Role, Told
+from testbed.credentials import Credentials
 from testbed.vault import PEOPLE, Vault
 
 
@@ -33,6 +35,14 @@ class _Book:
         self._accounts = {name: (cast("Role", a.role), a.web) for name, a in people.items()}
         self._tokens = {t.hashed: (name, cast("Role", t.role)) for name, t in self._vault.tokens().items()}
         self._stamp = stamp
+
+
+def page_guard(proof: Credentials, told: Told) -> tuple[Door | None, tuple[Path, Path] | None]:
+    """Return the door and the certificate (with its key) of the page, None each for the open one on loopback."""
+    if proof.vault is None:
+        return None, None
+    tls = (proof.page_cert, proof.page_key) if proof.page_cert and proof.page_key else None
+    return keep_door(Vault(proof.vault), told, secure=tls is not None), tls
 
 
 def keep_door(vault: Vault, told: Told, *, secure: bool = True) -> Door:

@@ -13,7 +13,7 @@ from core.clock import NS, wall_ns
 from core.config import Config, parse
 from core.errors import TestbedError
 from gateway.issuers import IssuerKey
-from testbed.credentials import Credentials, SigningKey
+from testbed.credentials import Credentials, SigningKey, credentials
 from testbed.runfolder import RunFolder
 from testbed.vault import OWN, Vault
 from wire.broker import Broker
@@ -121,6 +121,16 @@ class Fortress:
                 users = {"users": self.vault.broker_users()}
                 await broker.reload(broker.config.model_copy(update=users), restart=revoked and self.config.mutual)
                 told("accounts or certificates have changed: the broker has taken them up")
+
+
+def guard_page(vault: Vault, run: RunFolder, names: Sequence[str] = ()) -> str:
+    """Put login and TLS before the page of a role that runs alone; returns what a person should know."""
+    vault.make()
+    server = lasting(vault.ca, "server", hosts(names))
+    page = {"vault": vault.root.parent.resolve(), "page_cert": server.cert.resolve(), "page_key": server.key.resolve()}
+    credentials(run.secrets, "platform").model_copy(update=page).write(run.secrets, "platform")
+    first = vault.first_person()
+    return f"the first login of the page is in {first}" if first else ""
 
 
 def lasting(ca: Path, name: str, names: Sequence[str] = ()) -> Pair:

@@ -30,7 +30,6 @@ from testbed.runfolder import Manifest, RunFolder
 from testbed.scenario import Scenario, read
 from testbed.shelves import Shelves
 from testbed.storage import with_store
-from testbed.vault import Vault
 
 ROLE = "platform"
 DRAIN_S = 30.0
@@ -164,16 +163,11 @@ class Platform:
         from portal.app import create_app
         from portal.config import PortalConfig
         from portal.server import serve
+        from testbed.doorkeeper import page_guard
 
         place = urlsplit(self.manifest.portal)
         config = PortalConfig(host=place.hostname or "", port=place.port or 0, hosts=self.manifest.portal_hosts)
-        door, tls = None, None
-        if self.proof.vault is not None:
-            from testbed.doorkeeper import keep_door
-
-            door = keep_door(Vault(self.proof.vault), self._told_at_door)
-            if self.proof.page_cert is not None and self.proof.page_key is not None:
-                tls = (self.proof.page_cert, self.proof.page_key)
+        door, tls = page_guard(self.proof, self._told_at_door)
         app = create_app(self.live, self.shelves.reader(), self.link.send, config, door)
         served = await serve(app, config.host, config.port, tls)
         self._stack.push_async_callback(served.stop)
