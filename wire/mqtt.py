@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING, Any
 
 import paho.mqtt.client as paho
 
-from core.clock import NS, wall_ns
+from core.clock import NS
 from core.errors import NotConnected, WireError
-from wire.mqtt_client import dial, ignore, make_client, stop_thread, unwatch
+from wire.mqtt_client import Sent, dial, ignore, make_client, publish_properties, received, stop_thread, unwatch
 from wire.mqtt_subscribe import Subscriptions
-from wire.session import Message, MqttConfig, Will, endpoint
+from wire.session import Message, MqttConfig, Properties, Qos, Will, endpoint
 from wire.watchdog import Watchdog
 
 if TYPE_CHECKING:
@@ -49,10 +49,10 @@ class MqttSession:
         self._up = False
         self._lost = ""
         self._window = config.window
-        self._unacked: dict[int, tuple[str, bytes, bool]] = {}
+        self._unacked: dict[int, Sent] = {}
         self._inbox: deque[Message] = deque()
         self._order: deque[int] = deque()  # handles read and not acknowledged to the broker
-        self._done: set[int] = set()
+        self._done: dict[int, int] = {}  # handle -> QoS
         self._subscriptions = Subscriptions()
         self._connecting: asyncio.Future[bool] | None = None
         self._came = asyncio.Event()
@@ -84,9 +84,8 @@ class MqttSession:
         where = endpoint(self.config)
         self._loop = asyncio.get_running_loop()
         self._epoch += 1
-        self._inbox.clear()
-        self._order.clear()
-        self._done.clear()
+        for kept in (self._inbox, self._order, self._done):
+            kept.clear()
         self._lost, self._paused = "", False
         self._came.clear()
         self._room.set()
@@ -179,12 +178,14 @@ class MqttSession:
 
     # --- out ----------------------------------------------------------------------------------------------
 
-    async def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
+    async def publish(
+        self, topic: str, payload: bytes, *, retain: bool = False, qos: Qos = 1, properties: Properties = ()
+    ) -> None:
         """Hand a message over; waits while the window is full."""
         while len(self._unacked) >= self._window and self._up:
             self._sent.clear()
             await self._sent.wait()
-        self._send(self._live(), topic, payload, retain)
+        self._send(self._live(), (topic, payload, retain, qos, properties))
 
     async def flush(self) -> None:
         """Wait until all that was published is acknowledged."""
@@ -193,16 +194,18 @@ class MqttSession:
             self._sent.clear()
             await self._sent.wait()
 
-    def _send(self, client: paho.Client, topic: str, payload: bytes, retain: bool) -> None:
-        info = client.publish(topic, payload, qos=1, retain=retain)
-        self._unacked[info.mid] = (topic, payload, retain)
+    def _send(self, client: paho.Client, sent: Sent) -> None:
+        topic, payload, retain, qos, properties = sent
+        more = publish_properties(properties) if properties and self.config.version == 5 else None
+        info = client.publish(topic, payload, qos=qos, retain=retain, properties=more)
+        if qos:
+            self._unacked[info.mid] = sent
 
     def _resend(self) -> None:
         """Send again what an earlier connection left unacknowledged, before anything new."""
-        left = list(self._unacked.values())
-        self._unacked.clear()
+        left, self._unacked = list(self._unacked.values()), {}
         for message in left:
-            self._send(self._live(), *message)
+            self._send(self._live(), message)
 
     def _live(self) -> paho.Client:
         if not self._up or self._client is None:
@@ -212,8 +215,8 @@ class MqttSession:
     # --- in -----------------------------------------------------------------------------------------------
 
     async def subscribe(self, filters: Sequence[str], *, wait: bool = True) -> None:
-        """Subscribe with QoS 1; see :meth:`wire.session.Session.subscribe` for ``wait``."""
-        waiting = self._subscriptions.ask(self._live(), self.config.version, filters, 1)
+        """Subscribe; see :meth:`wire.session.Session.subscribe` for ``wait``."""
+        waiting = self._subscriptions.ask(self._live(), self.config.version, filters, self.config.qos)
         if not wait:
             return
         try:
@@ -251,14 +254,13 @@ class MqttSession:
         The broker hears it in the order of arrival, as MQTT asks for (rumqttd hangs up otherwise): a message
         waits for those before it.
         """
-        self._done.update(m.handle for m in messages if m.epoch == self._epoch and m.handle)
+        self._done.update({m.handle: m.qos for m in messages if m.epoch == self._epoch and m.handle})
         client, order = self._client, self._order
         if client is None or not self._up:
             return
         while order and order[0] in self._done:
             handle = order.popleft()
-            self._done.remove(handle)
-            client.ack(handle, 1)
+            client.ack(handle, self._done.pop(handle))
 
     def _resume(self) -> None:
         self._room.set()
@@ -318,7 +320,7 @@ class MqttSession:
         if topic.startswith(_HEARTBEAT):
             return
         handle = message.mid if message.qos else 0
-        self._inbox.append(Message(topic, bytes(message.payload), wall_ns(), message.retain, handle, epoch))
+        self._inbox.append(received(topic, message, handle, epoch))
         if not self._threaded:
             self._came.set()
             return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from collections.abc import Sequence
 from typing import Any
 
 import paho.mqtt.client as paho
@@ -11,8 +12,11 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from core.clock import NS
-from wire.session import MqttConfig, Will, endpoint
+from core.clock import NS, wall_ns
+from wire.session import Message, MqttConfig, Qos, Will, endpoint
+
+#: topic, payload, retain, QoS, user properties
+Sent = tuple[str, bytes, bool, Qos, tuple[tuple[str, str], ...]]
 
 
 def make_client(config: MqttConfig, will: Will | None) -> paho.Client:
@@ -56,6 +60,19 @@ def dial(client: paho.Client, config: MqttConfig) -> None:
     client.connect(
         where.host, where.port, config.keepalive_s, clean_start=not keeps_session(config), properties=properties
     )
+
+
+def publish_properties(pairs: Sequence[tuple[str, str]]) -> Any:
+    """Return user properties as paho wants them with PUBLISH."""
+    properties: Any = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
+    properties.UserProperty = list(pairs)
+    return properties
+
+
+def received(topic: str, message: paho.MQTTMessage, handle: int, epoch: int) -> Message:
+    """Return what arrived just now, with the user properties of MQTT 5."""
+    told = () if message.properties is None else tuple(getattr(message.properties, "UserProperty", ()))
+    return Message(topic, bytes(message.payload), wall_ns(), message.retain, handle, epoch, message.qos, told)
 
 
 def ignore(*_: Any) -> None:

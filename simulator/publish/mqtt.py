@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from fnmatch import fnmatchcase
 from typing import Literal
 
 import numpy as np
@@ -14,7 +15,7 @@ import numpy as np
 from core.batch import Batch
 from core.catalog import Catalog
 from core.clock import MS, wall_ns
-from core.command import Command, CommandResult, Event, Status
+from core.command import Cause, Command, CommandResult, Event, Status
 from core.config import Duration
 from core.errors import DecodeError
 from core.metrics import Metrics
@@ -24,13 +25,15 @@ from simulator.publish.link import Link
 from simulator.publish.ring import Ring
 from wire import topics
 from wire.codec_command import decode_command, encode_event, encode_result
-from wire.codec_rows_out import encode_batch
+from wire.codec_rows_out import Outgoing, encode_batch
 from wire.mqtt import open_mqtt
-from wire.session import SECOND, Message, MqttConfig, OpenSession, client_id
+from wire.session import SECOND, Message, MqttConfig, OpenSession, Qos, client_id
+from wire.trace import trace_of
 
 Connection = Literal["area", "node", "own"]
 _NODE_SUFFIX = "-node"
 _NO_END = 1 << 62
+_TRACES = 10_000
 #: announced by every device here: without it nobody would ask for missing rows
 _REPLAY = CommandSpec(
     "replay", {"stream": "1", "sid": "1", "from": "1", "to": "1"}, Name("행 다시 보내기", "Send rows again")
@@ -42,7 +45,9 @@ class MqttPublisherConfig(MqttConfig):
 
     ``connection``: one for each ``area``, for each ``node`` that the devices name, or an ``own`` one for each
     device (own will, own outages). ``ring``: how long rows are kept for ``replay``, at most ``ring_bytes``.
-    ``backlog``: bytes that may wait for a broker that is away; beyond it the world waits.
+    ``backlog``: bytes that may wait for a broker that is away; beyond it the world waits. ``qos_of`` maps patterns of
+    stream paths (``site/area/device/stream``, ``*`` stands for anything) to the QoS of their rows; the first that fits
+    counts, else 1. ``trace``: rows carry a trace id on MQTT 5.
     """
 
     kind: Literal["mqtt"] = "mqtt"
@@ -53,6 +58,8 @@ class MqttPublisherConfig(MqttConfig):
     ring_bytes: int = 256 << 20
     backlog: int = 64 << 20
     close_timeout_s: float = 5.0
+    qos_of: dict[str, Qos] = {}
+    trace: bool = False
 
 
 class MqttPublisher:
@@ -81,7 +88,8 @@ class MqttPublisher:
         self._open_session = open_session
         self._ring = Ring(config.ring, config.ring_bytes)
         self._link_of: dict[str, Link] = {}
-        self._routes: dict[int, tuple[Link, str, str]] = {}
+        self._routes: dict[int, tuple[Link, str, str, Qos]] = {}
+        self._traces: dict[str, str] = {}
 
     async def __aenter__(self) -> MqttPublisher:
         self.sid = self.sid or wall_ns() // MS
@@ -110,10 +118,10 @@ class MqttPublisher:
             if not batch.sid.all():
                 batch = replace(batch, sid=np.where(batch.sid == 0, self.sid, batch.sid))
             for message in encode_batch(batch, sent_ms):
-                link, path, topic = self._route(message.stream)
+                link, path, topic, qos = self._route(message.stream)
                 self._ring.add(now, path, message)
                 link.last[path] = message.last
-                link.queue(topic, message.payload)
+                link.queue(topic, message.payload, qos=qos, trace=self._trace(path, message))
             self.metrics.count("rows_emitted", len(batch))
         for link in self.links.values():
             await link.room()
@@ -122,7 +130,8 @@ class MqttPublisher:
         """Send results and events."""
         for note in notes:
             if isinstance(note, CommandResult):
-                self._link_of[note.device].queue(topics.of_device(note.device, "result"), encode_result(note))
+                topic, trace = topics.of_device(note.device, "result"), self._traces.get(note.id, "")
+                self._link_of[note.device].queue(topic, encode_result(note), trace=trace)
             else:
                 self._link_of[note.device].queue(topics.of_device(note.device, "event"), encode_event(note))
 
@@ -168,13 +177,22 @@ class MqttPublisher:
         )
         return link
 
-    def _route(self, stream: int) -> tuple[Link, str, str]:
+    def _route(self, stream: int) -> tuple[Link, str, str, Qos]:
         route = self._routes.get(stream)
         if route is None:
             entry = self.catalog.streams[stream]
             topic = topics.of_device(entry.device, "data", entry.spec.name)
-            route = self._routes[stream] = (self._link_of[entry.device], entry.path, topic)
+            route = self._routes[stream] = (self._link_of[entry.device], entry.path, topic, self._qos(entry.path))
         return route
+
+    def _qos(self, path: str) -> Qos:
+        return next((qos for pattern, qos in self.config.qos_of.items() if fnmatchcase(path, pattern)), 1)
+
+    def _trace(self, path: str, message: Outgoing) -> str:
+        """Return the trace id of a message's last row, the one that a rule would act on."""
+        if not self.config.trace or self.config.version != 5:
+            return ""
+        return Cause(path, message.sid, message.last, 0).trace()
 
     def _heard(self, message: Message) -> None:
         """Take in a command."""
@@ -182,10 +200,14 @@ class MqttPublisher:
             topic = topics.parse(message.topic)
             if topic.path not in self._link_of:
                 return  # another client's device in the same area
-            command = decode_command(topic, message.payload)
+            command = replace(decode_command(topic, message.payload), trace=trace_of(message))
         except DecodeError:
             self.metrics.count("commands_unreadable")
             return
+        if command.trace:
+            self._traces[command.id] = command.trace
+            if len(self._traces) > _TRACES:
+                del self._traces[next(iter(self._traces))]
         if command.name == "rebirth":
             link = self._link_of[command.device]
             link.birth(link.devices[command.device])
