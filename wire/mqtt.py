@@ -21,7 +21,8 @@ import paho.mqtt.client as paho
 
 from core.clock import NS
 from core.errors import NotConnected, WireError
-from wire.mqtt_client import Sent, dial, ignore, make_client, publish_properties, received, stop_thread, unwatch
+from wire import mqtt_client as own
+from wire.mqtt_client import Sent, ignore, unwatch
 from wire.mqtt_subscribe import Subscriptions
 from wire.session import Message, MqttConfig, Properties, Qos, Will, endpoint
 from wire.watchdog import Watchdog
@@ -94,7 +95,7 @@ class MqttSession:
         limit = self.config.connect_timeout / NS
         try:
             async with asyncio.timeout(limit):
-                await self._loop.run_in_executor(None, dial, client, self.config)
+                await self._loop.run_in_executor(None, own.dial, client, self.config)
                 self._serve(client)
                 known: bool = await waiting
         except (TimeoutError, OSError, ValueError) as error:
@@ -142,11 +143,11 @@ class MqttSession:
             if isinstance(sock, socket.socket):
                 with suppress(OSError):
                     sock.shutdown(socket.SHUT_RDWR)  # ends the thread's wait at once
-            await asyncio.get_running_loop().run_in_executor(None, stop_thread, client)
+            await asyncio.get_running_loop().run_in_executor(None, own.stop_thread, client)
         client._reset_sockets()  # no public way closes without a goodbye, which would silence the will
 
     def _make_client(self) -> paho.Client:
-        client = make_client(self.config, self.will)
+        client = own.make_client(self.config, self.will)
         client.user_data_set(self._epoch)
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
@@ -162,6 +163,7 @@ class MqttSession:
         loop, sock = self._loop, client.socket()
         if loop is None or sock is None:
             raise OSError("connection refused")
+        own.send_at_once(sock)
         if not self._threaded:
             try:
                 loop.add_reader(sock, self._on_readable, client)
@@ -196,7 +198,7 @@ class MqttSession:
 
     def _send(self, client: paho.Client, sent: Sent) -> None:
         topic, payload, retain, qos, properties = sent
-        more = publish_properties(properties) if properties and self.config.version == 5 else None
+        more = own.publish_properties(properties) if properties and self.config.version == 5 else None
         info = client.publish(topic, payload, qos=qos, retain=retain, properties=more)
         if qos:
             self._unacked[info.mid] = sent
@@ -223,8 +225,8 @@ class MqttSession:
             async with asyncio.timeout(_SUBACK_S):
                 codes = await waiting
         except TimeoutError as error:
-            self._fail("no answer to a subscription")
-            raise NotConnected("no answer to a subscription") from error
+            self._fail(why := "no answer to a subscription")
+            raise NotConnected(why) from error
         if any(code.is_failure for code in codes):
             raise WireError(f"the broker refuses to subscribe {', '.join(filters)}")
 
@@ -320,7 +322,7 @@ class MqttSession:
         if topic.startswith(_HEARTBEAT):
             return
         handle = message.mid if message.qos else 0
-        self._inbox.append(received(topic, message, handle, epoch))
+        self._inbox.append(own.received(topic, message, handle, epoch))
         if not self._threaded:
             self._came.set()
             return
