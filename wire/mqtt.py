@@ -67,8 +67,6 @@ class MqttSession:
         self._tick: asyncio.TimerHandle | None = None
         self._threaded = config.threaded
 
-    # --- life ---------------------------------------------------------------------------------------------
-
     @property
     def connected(self) -> bool:
         """Tell whether the connection is up."""
@@ -365,8 +363,6 @@ class MqttSession:
                 self._unacked.pop(mid, None)
         self._came.set()
         self._sent.set()
-
-    # --- health -------------------------------------------------------------------------------------------
 
     def _on_tick(self, client: paho.Client) -> None:
         if client is not self._client or not self._up or self._loop is None:

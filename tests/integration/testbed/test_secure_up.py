@@ -90,7 +90,9 @@ def test_a_secured_run_serves_its_own_and_turns_strangers_away(tmp_path: Path) -
         (("--secure", "--broker", "mqtt://city:1883"), "leave --broker out"),
     ],
 )
-def test_a_door_that_would_stay_open_is_refused_in_one_line(tmp_path: Path, options: tuple[str, ...], line: str) -> None:
+def test_a_door_that_would_stay_open_is_refused_in_one_line(
+    tmp_path: Path, options: tuple[str, ...], line: str
+) -> None:
     command = [sys.executable, "-m", "testbed", "up", str(write_scenario(tmp_path)), "--for", "1s"]
     command += ["--data-dir", str(tmp_path / "data"), *options]
     ended = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=60)

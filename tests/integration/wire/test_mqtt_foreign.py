@@ -44,7 +44,8 @@ class Peer:
 
     def listen(self) -> None:
         assert self.process.stdout is not None
-        self.said += [json.loads(line) for line in self.process.stdout]
+        for line in self.process.stdout:
+            self.said.append(json.loads(line))
 
     def commands(self, name: str) -> list[dict[str, Any]]:
         return [x for x in self.said if x.get("command") == name]
@@ -54,7 +55,8 @@ class Peer:
 async def peer(url: str, version: int, qos: int) -> AsyncIterator[Peer]:
     need_node("mqtt")
     command = ["node", str(SCRIPTS / "mqtt_device.js"), url, str(version), str(qos)]
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=node_env())
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    process = await asyncio.to_thread(subprocess.Popen, command, text=True, env=node_env(), **pipes)  # type: ignore[call-overload]
     made = Peer(process)
     listening = asyncio.create_task(asyncio.to_thread(made.listen))
     try:
@@ -72,7 +74,8 @@ async def peer(url: str, version: int, qos: int) -> AsyncIterator[Peer]:
 async def gateway(folder: Path, url: str, **config: Any) -> AsyncIterator[Gateway]:
     catalog, now = Catalog(), wall_ns()
     source = MqttSource(MqttSourceConfig.model_validate({"url": url, **config}), catalog)
-    settings = GatewayConfig.model_validate({"rules": [RULE]})
+    only_stores = {"validate": {"gaps": {"watch": False}}}
+    settings = GatewayConfig.model_validate(only_stores if config.get("share") else {"rules": [RULE]})
     made = Gateway(settings, folder, catalog, {"mqtt": source}, RunClock(now, now, 1.0))
     task = asyncio.create_task(made.run())
     try:
@@ -105,7 +108,11 @@ async def test_a_foreign_device_is_served_in_full(mosquitto: Broker, tmp_path: P
     settings = {"version": 5 if version == 5 else 311, "qos": 2, "persistent": False}
     async with gateway(tmp_path, mosquitto.url, **settings) as made, peer(mosquitto.url, version, qos) as device:
         stream = f"{DEVICE}/air"
-        await until("all rows, one of them by replay", lambda: made.validator.accounting().get(stream, {}).get("received") == 10)
+
+        def received() -> int:
+            return made.validator.accounting().get(stream, {}).get("received", 0)
+
+        await until("all rows, one of them by replay", lambda: received() == 10)
         await until("the rule's command is done", lambda: made.metrics.counts["commands_done"] == 1)
         assert len(device.commands("replay")) >= 1
         assert len(device.commands("stop")) == 1
@@ -164,40 +171,40 @@ async def test_two_replicas_share_every_stream_out_and_no_row_twice(mosquitto: B
 
 async def test_members_of_a_shared_group_store_each_row_once(mosquitto: Broker, tmp_path: Path) -> None:
     member = {"share": "stores", "version": 5}
-    async with gateway(tmp_path / "a", mosquitto.url, client_id="a", **member) as a:
-        async with gateway(tmp_path / "b", mosquitto.url, client_id="b", **member) as b:
-            for made in (a, b):
-                made.validator.gaps.config = made.validator.gaps.config.model_copy(update={"watch": False})
-            config = MqttPublisherConfig(url=mosquitto.url)
-            async with MqttPublisher(config, Catalog(DEVICES), lambda _: None) as publisher:
-                await publisher.announce(DEVICES)
-                both = lambda: len(a.catalog.devices) == len(b.catalog.devices) == len(DEVICES)  # noqa: E731
-                await until("every member hears every birth", both)
-                for seq in range(5):
-                    await publisher.publish([rows(seq)])
-                await publisher.flush()
-                total = 5 * len(DEVICES)
-                await until("all rows", lambda: sum(g.validator.totals()["received"] for g in (a, b)) == total)
+    total = 5 * len(DEVICES)
+    async with (
+        gateway(tmp_path / "a", mosquitto.url, client_id="a", **member) as a,
+        gateway(tmp_path / "b", mosquitto.url, client_id="b", **member) as b,
+        MqttPublisher(MqttPublisherConfig(url=mosquitto.url), Catalog(DEVICES), lambda _: None) as publisher,
+    ):
+        await publisher.announce(DEVICES)
+        await until(
+            "every member hears every birth", lambda: {len(g.catalog.devices) for g in (a, b)} == {len(DEVICES)}
+        )
+        for seq in range(5):
+            await publisher.publish([rows(seq)])
+        await publisher.flush()
+        await until("all rows", lambda: sum(g.validator.totals()["received"] for g in (a, b)) == total)
     counts = [len(batch) for name in ("a", "b") for batch in kept(tmp_path / name)[0]]
     assert sum(counts) == total
     assert min(a.validator.totals()["received"], b.validator.totals()["received"]) > 0
 
 
 async def test_a_flooding_device_does_not_hold_its_neighbour_up(mosquitto: Broker, tmp_path: Path) -> None:
-    """A neighbour's rows come through within 2 s behind 20,000 messages of another; letters and memory stay bounded."""
+    """A neighbour's row comes through behind 6,000 messages of another; what is kept of them stays bounded."""
     async with gateway(tmp_path, mosquitto.url, limits={"rate": 50, "burst": 100}) as made:
         config = MqttPublisherConfig(url=mosquitto.url)
         async with MqttPublisher(config, Catalog(DEVICES[:1]), lambda _: None) as publisher:
             await publisher.announce(DEVICES[:1])
             await until("the neighbour is born", lambda: DEVICES[0].path in made.catalog.devices)
-            loud = MqttSession(MqttConfig(url=mosquitto.url, client_id="loud", window=20_000))
+            loud = MqttSession(MqttConfig(url=mosquitto.url, client_id="loud", window=6_000))
             await loud.connect()
-            for n in range(20_000):
+            for n in range(6_000):
                 await loud.publish("iiot/v1/s/a0/loud/data/x", b'{"t": %d, "v": {"x": 1}}' % n)
             await publisher.publish([rows(0).take(slice(0, 1))])
             await until("the neighbour's row", lambda: made.validator.totals()["received"] == 1)
             latency = made.metrics.latency_ms()["ingest_p99"]
-            await until("all of the flood is judged", lambda: made.letters.counts["rate"] > 15_000)
+            await until("all of the flood is judged", lambda: made.letters.counts["rate"] > 5_000)
             await loud.close()
     assert latency is not None
     assert latency < 20_000, "the flood is cheaper to refuse than to take in"

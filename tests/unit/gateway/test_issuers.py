@@ -41,7 +41,7 @@ async def said(folder: Path, *commands: Command, **scope: list[str]) -> tuple[Me
     """Let a gateway take requests; returns its source and what it has committed."""
     catalog = Catalog([device()])
     src = source(catalog)
-    async with running(gateway(folder, catalog, {"mqtt": src}, wall_clock(), **config(**scope))) as made:
+    async with running(gateway(folder, catalog, {"mqtt": src}, wall_clock(), **config(**scope))):
         for command in commands:
             await src.feed(arrival(notes=[command]))
         await until(lambda: src.acked >= len(commands), 5)

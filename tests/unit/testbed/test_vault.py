@@ -104,7 +104,7 @@ def test_the_door_follows_the_vault(tmp_path: Path) -> None:
 
 def test_nothing_listens_beyond_this_machine_without_security() -> None:
     refuse_open_door("127.0.0.1", "--host")
-    with pytest.raises(TestbedError, match="--host 0.0.0.0 opens the page to the network: add --secure"):
+    with pytest.raises(TestbedError, match=r"--host 0\.0\.0\.0 opens the page to the network: add --secure"):
         refuse_open_door("0.0.0.0", "--host")
 
 

@@ -17,7 +17,7 @@ NEW = "1: New client connected from 127.0.0.1:5 as dev-a (p5, c1, k60, u'thermo'
          Refusal("certificate-refused", "", "certificate verify failed")),
         ("1: OpenSSL Error[0]: error:0A00010B:SSL routines::wrong version number",
          Refusal("tls-refused", "", "wrong version number")),
-        ("1: Client connection from 127.0.0.1 failed: error:0A000126:SSL routines::unexpected eof while reading.", None),
+        ("1: Client connection from ::1 failed: error:0A000126:SSL routines::unexpected eof while reading.", None),
         ("1: Warning: something else", None),
     ],
 )  # fmt: skip
