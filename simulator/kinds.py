@@ -17,6 +17,7 @@ from simulator.equipment.crossing import CrossingConfig
 from simulator.equipment.dock import DockConfig
 from simulator.equipment.fan import FanConfig
 from simulator.equipment.filler import FillerConfig
+from simulator.equipment.generic import GenericConfig
 from simulator.equipment.labeller import LabellerConfig
 from simulator.equipment.meter import MeterConfig
 from simulator.equipment.noise_node import NoiseNodeConfig
@@ -52,7 +53,8 @@ Equipment = Annotated[
     | NoiseNodeConfig
     | StreetlightConfig
     | MeterConfig
-    | ParkingConfig,
+    | ParkingConfig
+    | GenericConfig,
     Field(discriminator="kind"),
 ]
 

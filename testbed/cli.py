@@ -14,7 +14,7 @@ from rich.table import Table
 
 from core.clock import NS, parse_duration
 from core.errors import RunError, StoreError, TestbedError, WireError
-from testbed import cli_chamber, cli_roles, cli_security, cli_tools
+from testbed import cli_bench, cli_chamber, cli_roles, cli_security, cli_tools
 
 app = typer.Typer(
     help="IIoT reference testbed: a virtual city on real protocols, with the loop closed.", no_args_is_help=True
@@ -116,6 +116,7 @@ app.add_typer(cli_tools.evaluate, name="evaluate")
 app.add_typer(cli_security.certs, name="certs")
 app.add_typer(cli_security.users, name="users")
 app.command()(cli_security.audit)
+app.add_typer(cli_bench.app, name="bench")
 cli_roles.register(app)
 
 
