@@ -29,6 +29,7 @@ from simulator.equipment.van import VanConfig
 from simulator.equipment.water_zone import WaterZoneConfig
 from simulator.publish.mqtt import MqttPublisherConfig
 from simulator.publish.opcua import OpcuaPublisherConfig
+from simulator.publish.sparkplug import SparkplugPublisherConfig
 from simulator.wear.bearing import BearingWear
 from simulator.wear.tool import ToolWear
 
@@ -62,4 +63,4 @@ Equipment = Annotated[
 Wear = Annotated[BearingWear | ToolWear, Field(discriminator="kind")]
 
 #: every protocol that the simulator speaks
-Publish = Annotated[MqttPublisherConfig | OpcuaPublisherConfig, Field(discriminator="kind")]
+Publish = Annotated[MqttPublisherConfig | OpcuaPublisherConfig | SparkplugPublisherConfig, Field(discriminator="kind")]

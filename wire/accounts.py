@@ -18,6 +18,7 @@ Role = Literal["device", "gateway", "platform", "operator", "viewer"]
 ROLES: tuple[Role, ...] = get_args(Role)
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 _SCOPE = re.compile(r"[A-Za-z0-9._-]{1,64}(/[A-Za-z0-9._-]{1,64}){1,2}", re.ASCII)
+_EDGE = ("BIRTH", "DATA", "DEATH")
 _OWN = ("birth", "data/#", "state", "result", "event")
 SPARKPLUG = "spBv1.0"
 
@@ -56,7 +57,10 @@ def _topics(role: Role, scope: Sequence[str]) -> tuple[tuple[str, ...], tuple[st
 
 
 def _device(scope: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the topics of devices, or of all devices of an area; on Sparkplug the area is the group."""
+    """Return the topics of devices, or of all devices of an area.
+
+    On Sparkplug the area is the group ``site:area`` and the device an edge node in it, with devices of its own.
+    """
     read: list[str] = []
     write: list[str] = []
     for path in scope:
@@ -64,4 +68,8 @@ def _device(scope: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
         own = f"{ROOT}/{site}/{area}/{device[0] if device else '+'}"
         read.append(f"{own}/command")
         write += [f"{own}/{kind}" for kind in _OWN]
+        group, node = f"{SPARKPLUG}/{site}:{area}", device[0] if device else "+"
+        read += [f"{group}/NCMD/{node}", f"{group}/DCMD/{node}/+"]
+        write += [f"{group}/N{kind}/{node}" for kind in _EDGE] + [f"{group}/D{kind}/{node}/+" for kind in _EDGE]
+    read.append(f"{SPARKPLUG}/STATE/+")
     return tuple(read), tuple(write)

@@ -81,10 +81,10 @@ class MemoryBroker:
             session, client.session = client.session, None
             session._fail("connection lost")
             if session.will is not None:
-                self.publish(session.will.topic, session.will.payload, retain=True)
+                self.publish(session.will.topic, session.will.payload, retain=session.will.retain)
 
-    def publish(self, topic: str, payload: bytes, *, retain: bool, properties: Properties = ()) -> None:
-        """Take a message and deliver it to every subscriber."""
+    def publish(self, topic: str, payload: bytes, *, retain: bool, qos: int = 1, properties: Properties = ()) -> None:
+        """Take a message and deliver it to every subscriber; with QoS 0 only to those that are here."""
         self.published += 1
         if retain:
             self.retained[topic] = payload
@@ -92,7 +92,7 @@ class MemoryBroker:
                 del self.retained[topic]
         for client in self._clients.values():
             if any(topic_matches(f, topic) for f in client.filters):
-                self._deliver(client, topic, payload, retained=False, properties=properties)
+                self._deliver(client, topic, payload, retained=False, qos=qos, properties=properties)
 
     def _attach(self, name: str, session: MemorySession, persistent: bool) -> bool:
         old = self._clients.get(name)
@@ -124,8 +124,19 @@ class MemoryBroker:
             self._clients[name].pending.pop(handle, None)
 
     def _deliver(
-        self, client: _Client, topic: str, payload: bytes, *, retained: bool, properties: Properties = ()
+        self,
+        client: _Client,
+        topic: str,
+        payload: bytes,
+        *,
+        retained: bool,
+        qos: int = 1,
+        properties: Properties = (),
     ) -> None:
+        if not qos:
+            if client.session is not None and not (self.loss and self._draw.random() < self.loss):
+                client.session._arrive(topic, payload, retained, properties, 0)
+            return
         if self.loss and self._draw.random() < self.loss:
             self.lost += 1
             return
@@ -187,9 +198,10 @@ class MemorySession:
     async def publish(
         self, topic: str, payload: bytes, *, retain: bool = False, qos: Qos = 1, properties: Properties = ()
     ) -> None:
-        """Hand a message over; every QoS is served as 1."""
+        """Hand a message over; QoS 2 is served as 1."""
         self._check()
-        self._broker.publish(topic, payload, retain=retain, properties=properties if self.config.version == 5 else ())
+        told = properties if self.config.version == 5 else ()
+        self._broker.publish(topic, payload, retain=retain, qos=qos, properties=told)
 
     async def flush(self) -> None:
         """Return at once: the broker has everything."""

@@ -198,14 +198,13 @@ class MqttSession:
         topic, payload, retain, qos, properties = sent
         more = own.publish_properties(properties) if properties and self.config.version == 5 else None
         info = client.publish(topic, payload, qos=qos, retain=retain, properties=more)
-        if qos:
-            self._unacked[info.mid] = sent
+        self._unacked[info.mid] = sent
 
     def _resend(self) -> None:
-        """Send again what an earlier connection left unacknowledged, before anything new."""
-        left, self._unacked = list(self._unacked.values()), {}
-        for message in left:
-            self._send(self._live(), message)
+        """Send again what an earlier connection left unacknowledged, before anything new; QoS 0 asks for no more."""
+        left, self._unacked = self._unacked, {}
+        for sent in (sent for sent in left.values() if sent[3]):
+            self._send(self._live(), sent)
 
     def _live(self) -> paho.Client:
         if not self._up or self._client is None:

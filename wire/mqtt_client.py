@@ -37,7 +37,7 @@ def make_client(config: MqttConfig, will: Will | None) -> paho.Client:
     if where.tls:
         client.tls_set_context(_tls(config))
     if will is not None:
-        client.will_set(will.topic, will.payload, qos=1, retain=True)
+        client.will_set(will.topic, will.payload, qos=1, retain=will.retain)
     client.connect_timeout = config.connect_timeout / NS
     client.max_inflight_messages_set(0)  # the window is ours; paho searches its queue from the start each time
     return client

@@ -69,19 +69,24 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Will:
-    """What the broker says, retained, when the connection is lost without a goodbye."""
+    """What the broker says, ``retain``-ed or not, when the connection is lost without a goodbye."""
 
     topic: str
     payload: bytes
+    retain: bool = True
 
 
 class Session(Protocol):
     """A connection to a broker, QoS 1 both ways unless asked otherwise. Constructors only assign; one session serves
     one event loop.
 
+    ``will`` may be changed between connections.
+
     After NotConnected, ``connect`` may be called again: messages that were published and not acknowledged go
     out again first, in order; messages that were read and not acknowledged come again.
     """
+
+    will: Will | None
 
     @property
     def connected(self) -> bool:
@@ -105,7 +110,8 @@ class Session(Protocol):
     ) -> None:
         """Hand a message over; waits while too many are under way. Raises NotConnected (not handed over).
 
-        ``qos`` 0: nobody acknowledges, nothing is sent again. ``properties`` travel on MQTT 5 only.
+        With ``qos`` 0 it is under way until it is written to the socket, and does not go out again. ``properties``
+        travel on MQTT 5 only.
         """
         ...
 

@@ -24,6 +24,7 @@ from simulator.pacer import Pace, Pacer
 from simulator.publish.late import LatePublisher
 from simulator.publish.mqtt import MqttPublisher, MqttPublisherConfig
 from simulator.publish.opcua import OpcuaPublisher, OpcuaPublisherConfig
+from simulator.publish.sparkplug import SparkplugPublisher, SparkplugPublisherConfig
 from simulator.world import World
 from testbed.control import Control, run_role
 from testbed.credentials import credentials
@@ -136,8 +137,10 @@ def _settings(manifest: Manifest, folder: RunFolder) -> tuple[Publish, ...]:
     """Return the publishers of a run as its manifest places them."""
     place = urlsplit(manifest.opcua)
     security = identity(folder.opcua, manifest.opcua, ROLE)
+    own = credentials(folder.secrets, ROLE)
     return (
-        credentials(folder.secrets, ROLE).connect(MqttPublisherConfig(url=manifest.mqtt)),
+        own.connect(MqttPublisherConfig(url=manifest.mqtt)),
+        own.connect(SparkplugPublisherConfig(url=manifest.mqtt, primary_host=manifest.sparkplug_host)),
         OpcuaPublisherConfig(host=place.hostname or "127.0.0.1", port=place.port or 4840, security=security),
     )
 
@@ -152,8 +155,14 @@ def _publisher(
         return MqttPublisher(config, world.catalog, on_command, sid=world.sid)
     clock = manifest.clock
 
+    def now() -> int:
+        return clock.now() or world.start + world.now
+
+    if isinstance(config, SparkplugPublisherConfig):
+        return SparkplugPublisher(config, world.catalog, on_command, sid=world.sid, now=now)
+
     def serve() -> OpcuaPublisher:
-        return OpcuaPublisher(config, world.catalog, on_command, lambda: clock.now() or world.start + world.now)
+        return OpcuaPublisher(config, world.catalog, on_command, now)
 
     return LatePublisher(serve)
 
