@@ -21,6 +21,7 @@ from simulator.faults import FaultConfig
 from simulator.stations import stations
 from simulator.world import WorldConfig
 from testbed.examination import CmapssExam
+from testbed.secure import SecurityConfig
 from wire.modbus.station import Station
 
 LEAD_NS = 2 * NS
@@ -75,6 +76,7 @@ class ScenarioConfig(Config):
     gateway: GatewayConfig | None = None
     analytics: AnalyticsConfig = AnalyticsConfig()
     examination: CmapssExam | None = None
+    security: SecurityConfig | None = None
 
     def start_ns(self) -> int:
         """Resolve ``start`` to ns UTC; ``now`` lies a moment ahead, so that the world is built by then."""
