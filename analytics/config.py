@@ -9,6 +9,7 @@ from analytics.detectors.drift import DriftConfig
 from analytics.detectors.zones import ZonesConfig
 from analytics.filters import FilterConfig
 from analytics.kinds import DetectorConfig, PolicyConfig, PrognoserConfig
+from analytics.prognosis.boosted import BoostedConfig
 from analytics.windows import GRID_NS
 from core.clock import NS
 from core.config import Config, Duration
@@ -52,7 +53,7 @@ class GroupConfig(Config):
     kinds: tuple[str, ...] = ()
     quantities: tuple[str, ...] = ()
     detectors: tuple[DetectorConfig, ...] = (DriftConfig(), ZonesConfig())
-    prognosis: PrognoserConfig | None = PrognoserConfig()
+    prognosis: PrognoserConfig | None = BoostedConfig()
     sampling: SamplingConfig = SamplingConfig()
 
 

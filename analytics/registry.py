@@ -19,6 +19,7 @@ from core.errors import ModelError
 FORMAT = 1
 _TRUSTED = ("sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor", "sklearn.tree._tree.Tree")
 _DETECTORS: TypeAdapter[list[Any]] = TypeAdapter(list[DetectorConfig])
+_PROGNOSER: TypeAdapter[Any] = TypeAdapter(PrognoserConfig)
 _SLOTS: TypeAdapter[list[Slot]] = TypeAdapter(list[Slot])
 
 
@@ -56,7 +57,7 @@ def load(folder: Path) -> GroupModel:
         slots = _SLOTS.validate_python(build["slots"])
         configs = _DETECTORS.validate_python(build["detectors"])
         filters = FilterConfig.model_validate(build["filters"])
-        prognosis = build["prognosis"] and PrognoserConfig.model_validate(build["prognosis"])
+        prognosis = build["prognosis"] and _PROGNOSER.validate_python(build["prognosis"])
         fleet = _fleet(build["fleet"])
     except (ValidationError, KeyError) as error:
         raise ModelError(f"{folder}: card.json does not describe a model of this version: {error!r:.120}") from error

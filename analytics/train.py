@@ -144,7 +144,7 @@ def _prognoser(
     at_most = group.sampling.at_most
     if len(rows) > at_most:
         rows = np.sort(np.random.default_rng(seed).choice(rows, at_most, replace=False))
-    owner = samples.device if len(np.unique(samples.device[rows])) >= config.trees.folds else samples.life
+    owner = samples.device if len(np.unique(samples.device[rows])) >= config.folds else samples.life
     model = config.build(seed).fit(x[rows], samples.y[rows], owner[rows], samples.weight[rows])
     return model, len(rows)
 

@@ -16,6 +16,7 @@ from analytics.cmapss import (  # fmt: skip
     trailing_slope,
     train_cmapss,
 )
+from analytics.engine_rows import carried
 from analytics.evaluate import bootstrap, phm08, rmse
 from analytics.evaluate_cmapss import read_truth, score
 from core.errors import ModelError
@@ -93,7 +94,7 @@ def test_features_look_back_only(model):
 def test_missing_values_are_carried_on():
     table = {"unit": [1, 1, 1, 2], "cycle": [1, 2, 3, 1], "s1": [5.0, np.nan, 7.0, np.nan]}
     fleet = engines({k: np.array(v) for k, v in table.items()})
-    assert fleet.x[:, 0].tolist() == [5.0, 5.0, 7.0, 6.0]
+    assert carried(fleet.x, fleet.unit)[:, 0].tolist() == [5.0, 5.0, 7.0, 6.0]
 
 
 def test_a_constant_sensor_is_dropped_and_a_missing_one_refused(model):
