@@ -10,6 +10,7 @@ from analytics.detectors.zones import ZonesConfig
 from analytics.filters import FilterConfig
 from analytics.kinds import DetectorConfig, PolicyConfig, PrognoserConfig
 from analytics.prognosis.boosted import BoostedConfig
+from analytics.signals import SignalsConfig
 from analytics.windows import GRID_NS
 from core.clock import NS
 from core.config import Config, Duration
@@ -47,6 +48,8 @@ class GroupConfig(Config):
         kind that has none.
     detectors, prognosis, sampling
         What to train and on which windows.
+    signals
+        Bearing, speed and bands for spectral features of waveforms; none: without them.
     """
 
     name: str = "machines"
@@ -54,6 +57,7 @@ class GroupConfig(Config):
     quantities: tuple[str, ...] = ()
     detectors: tuple[DetectorConfig, ...] = (DriftConfig(), ZonesConfig())
     prognosis: PrognoserConfig | None = BoostedConfig()
+    signals: SignalsConfig | None = None
     sampling: SamplingConfig = SamplingConfig()
 
 

@@ -95,7 +95,11 @@ def _config(model: GroupModel) -> AnalyticsConfig:
     if model.prognoser is None:
         raise ModelError(f"{model.name} has no prognosis: nothing to rank")
     group = GroupConfig(
-        name=model.name, kinds=tuple(model.kinds), quantities=model.quantities, prognosis=model.prognoser.config
+        name=model.name,
+        kinds=tuple(model.kinds),
+        quantities=model.quantities,
+        prognosis=model.prognoser.config,
+        signals=model.signals,
     )
     return AnalyticsConfig(grid=model.grid_ns, filters=model.filters, groups=(group,))
 

@@ -109,7 +109,7 @@ class Bursts:
             power[:, -1] /= 2.0
         hz = np.fft.rfftfreq(n, 1.0 / self.rate_hz)
         low, high = self.config.edges_hz[number : number + 2]
-        return np.sqrt(power[:, (hz >= low) & (hz < high)].sum(axis=1))
+        return np.asarray(np.sqrt(power[:, (hz >= low) & (hz < high)].sum(axis=1)))
 
     def shaft(self, order: float) -> Floats:
         """Return the amplitude at an order of the shaft, float64[b, k]; NaN where the speed is unknown."""
@@ -124,7 +124,7 @@ class Bursts:
         n = x.shape[1]
         window = np.hanning(n + 1)[:-1]
         size = np.abs(np.fft.rfft(x * window[None, :, None], n * _PAD, axis=1)) * (2.0 / window.sum())
-        return np.fft.rfftfreq(n * _PAD, 1.0 / self.rate_hz), size
+        return np.asarray(np.fft.rfftfreq(n * _PAD, 1.0 / self.rate_hz), dtype=np.float64), np.asarray(size)
 
     def _peak(self, spectrum: tuple[Floats, Floats], order: float) -> Floats:
         """Return the largest amplitude about an order: within the tolerance, at least one unpadded bin wide."""
@@ -172,7 +172,8 @@ SIGNAL_FEATURES: tuple[SignalFeature, ...] = (
     SignalFeature("rms", "=", "sqrt(mean x^2)", lambda b: np.sqrt((b.x**2).mean(axis=1))),
     SignalFeature("skew", "1", "mean (x - m)^3 / s^3", lambda b: _ratio(b.moments[1], b.moments[0] ** 1.5)),
     SignalFeature(
-        "kurtosis", "1", "mean (x - m)^4 / s^4 (3 for a normal signal)", lambda b: _ratio(b.moments[2], b.moments[0] ** 2)
+        "kurtosis", "1", "mean (x - m)^4 / s^4 (3 for a normal signal)",
+        lambda b: _ratio(b.moments[2], b.moments[0] ** 2)
     ),
     SignalFeature(
         "crest", "1", "max |x - m| / s", lambda b: _ratio(np.abs(b.deviation).max(axis=1), np.sqrt(b.moments[0]))

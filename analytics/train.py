@@ -72,6 +72,7 @@ def _train_group(
     healthy = _healthy(samples, replayed.lives)
     fleet = _fleet(replayed, healthy)
     model = GroupModel(group.name, kinds, plan.slots, group.quantities, config.grid, config.filters, fleet, [], None)
+    model.signals = group.signals
     x = model.features(samples.states, fleet.norm([plan.kinds[d] for d in samples.device]))
     model.detectors = [_detector(c.build(seed), x[healthy][:, c.columns(model.infos)]) for c in group.detectors]
     failures = sum(life.end == "failure" for life in replayed.lives)

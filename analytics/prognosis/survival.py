@@ -119,7 +119,7 @@ class Survival:
 
         def left(q: float) -> Floats:
             reach = self._eta * (hazard - np.log1p(-q)) ** (1.0 / self._beta)
-            return np.clip(reach - age, 0.0, self.config.cap_s)
+            return np.asarray(np.clip(reach - age, 0.0, self.config.cap_s))
 
         return np.stack([chance, left(0.5), left(tail), left(1.0 - tail)])
 
@@ -202,4 +202,4 @@ def kaplan_meier(
 
     at_risk = weighed(order_in, entry, w, "left") - weighed(order_end, end, w, "left")
     deaths = weighed(order_end, end, w * failed, "right") - weighed(order_end, end, w * failed, "left")
-    return t, np.cumprod(1.0 - deaths / np.maximum(at_risk, deaths))
+    return t, np.asarray(np.cumprod(1.0 - deaths / np.maximum(at_risk, deaths)), dtype=np.float64)
