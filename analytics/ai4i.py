@@ -104,7 +104,7 @@ def read_parts(path: Path) -> Parts:
     strange = np.flatnonzero(~np.isin(kind, TYPES))
     if len(strange):
         at = int(strange[0])
-        raise ModelError(f"{table.path}: column 'Type', line {at + 2}: {kind[at]!r} is none of {', '.join(TYPES)}")
+        raise ModelError(f"{table.path}: column 'Type', line {at + 2}: {str(kind[at])!r} is none of {', '.join(TYPES)}")
     columns["type"] = np.select([kind == name for name in TYPES], np.arange(3.0))
     modes = np.stack([_flag(table.numbers(m, moves=False), m, table.path) for m in MODES], axis=1)
     y = _flag(table.numbers(TARGET, moves=False), TARGET, table.path)

@@ -50,5 +50,7 @@ def read_windows(path: Path) -> BearingWindows:
     table = read_table(path, FILE, (*COLUMNS, LABEL))
     y = table.texts(LABEL)
     if len(np.unique(y)) < 2:
-        raise ModelError(f"{table.path}: column {LABEL!r} is {y[0]!r} in every row: at least two classes are needed")
+        raise ModelError(
+            f"{table.path}: column {LABEL!r} is {str(y[0])!r} in every row: at least two classes are needed"
+        )
     return BearingWindows(np.stack([table.numbers(name) for name in COLUMNS], axis=1), y, table.path)

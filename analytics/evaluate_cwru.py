@@ -77,7 +77,7 @@ def evaluate_cwru(
     classes, counts = np.unique(data.y, return_counts=True)
     if len(data.y) < 2 * held or int(counts.min()) < 2 * FOLDS:
         raise ModelError(
-            f"{data.path}: {len(data.y)} rows, {counts.min()} of class {classes[np.argmin(counts)]!r}: "
+            f"{data.path}: {len(data.y)} rows, {counts.min()} of class {str(classes[np.argmin(counts)])!r}: "
             f"the protocol needs {2 * held} rows and {2 * FOLDS} of each class"
         )
     accuracy, plain, chosen = [], [], []

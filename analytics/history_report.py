@@ -33,7 +33,7 @@ ASSET_WORDS = {
 _TWINS = {"age_ratio": "age"}
 
 
-def of_history(folder: Path, seed: int = 0, model: GroupModel | None = None) -> FeatureReport:
+def of_history(folder: Path, seed: int = 0, model: GroupModel | None = None, at_most: int = 6000) -> FeatureReport:
     """Return what each measured quantity is worth for foreseeing failures within the horizon.
 
     Parameters
@@ -44,6 +44,8 @@ def of_history(folder: Path, seed: int = 0, model: GroupModel | None = None) -> 
         Fixes every random choice.
     model
         A trained model whose grid, features and horizon to use; None: the defaults, on every kind that fails.
+    at_most
+        Windows to learn from and to judge.
 
     Raises
     ------
@@ -61,7 +63,7 @@ def of_history(folder: Path, seed: int = 0, model: GroupModel | None = None) -> 
         raise ModelError(f"{group.name} has no prognosis: nothing to rank")
     rows = np.flatnonzero(usable(samples.y, samples.known, prognosis.horizon_s, prognosis.cap_s))
     rng = np.random.default_rng(seed)
-    rows = np.sort(rng.choice(rows, min(len(rows), group.sampling.at_most), replace=False))
+    rows = np.sort(rng.choice(rows, min(len(rows), at_most), replace=False))
     x = new.features(samples.states, new.fleet.norm([plan.kinds[d] for d in samples.device]))[rows]
     fails, weight = samples.y[rows] <= prognosis.horizon_s, samples.weight[rows]
     columns = variables_of(new.infos)
@@ -101,7 +103,8 @@ def _config(model: GroupModel) -> AnalyticsConfig:
         prognosis=model.prognoser.config,
         signals=model.signals,
     )
-    return AnalyticsConfig(grid=model.grid_ns, filters=model.filters, groups=(group,))
+    # a bare number would be taken for seconds
+    return AnalyticsConfig(filters=model.filters, groups=(group,)).model_copy(update={"grid": model.grid_ns})
 
 
 def _trial(
