@@ -50,6 +50,8 @@ class GroupConfig(Config):
         What to train and on which windows.
     signals
         Bearing, speed and bands for spectral features of waveforms; none: without them.
+    physics
+        Quantities to compute from others, e.g. ``shaft-power`` (see :mod:`analytics.physics`).
     """
 
     name: str = "machines"
@@ -58,6 +60,7 @@ class GroupConfig(Config):
     detectors: tuple[DetectorConfig, ...] = (DriftConfig(), ZonesConfig())
     prognosis: PrognoserConfig | None = BoostedConfig()
     signals: SignalsConfig | None = None
+    physics: tuple[str, ...] = ()
     sampling: SamplingConfig = SamplingConfig()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from analytics.features import ASSET_FEATURES, SLOT_FEATURES
+from analytics.physics import PHYSICS
 from analytics.signals import SIGNAL_FEATURES
 
 
@@ -21,5 +22,6 @@ class Row:
 def declared() -> list[Row]:
     """Return the features of windows, slots and assets, in the order in which they are computed."""
     rows = [Row("waveform burst", f.name, f.unit, f.formula) for f in SIGNAL_FEATURES]
+    rows += [Row("computed slot", name, law.unit, law.formula) for name, law in PHYSICS.items()]
     rows += [Row("slot", f.name, f.unit, f.formula) for f in SLOT_FEATURES]
     return rows + [Row("asset", f.name, f.unit, f.formula) for f in ASSET_FEATURES]

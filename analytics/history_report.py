@@ -15,6 +15,7 @@ from analytics.history import FolderHistory, History
 from analytics.importance import FeatureReport, Trial, grouped, rank
 from analytics.labels import usable
 from analytics.model import GroupModel
+from analytics.physics import PHYSICS
 from analytics.prognosis.boosting import BoostingConfig, classifier, deal, learnable
 from analytics.slots import Plan
 from analytics.train import train_from_history
@@ -102,6 +103,7 @@ def _config(model: GroupModel) -> AnalyticsConfig:
         quantities=model.quantities,
         prognosis=model.prognoser.config,
         signals=model.signals,
+        physics=tuple(s.name for s in model.slots if s.name in PHYSICS),
     )
     # a bare number would be taken for seconds
     return AnalyticsConfig(filters=model.filters, groups=(group,)).model_copy(update={"grid": model.grid_ns})

@@ -75,7 +75,7 @@ def replay(
     ModelError
         If the history has no rows of the group.
     """
-    plan = make_plan(history.catalog, kinds, group.quantities, slots, group.signals)
+    plan = make_plan(history.catalog, kinds, group.quantities, slots, group.signals, group.physics)
     panel = _panel(history, plan, config.grid, Shafts(group.signals, plan) if group.signals else None)
     lives = _lives(history, plan, panel)
     bank = FilterBank(config.filters, len(plan.devices), len(plan.slots))

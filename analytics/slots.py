@@ -11,8 +11,10 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from analytics.physics import PHYSICS
 from analytics.signals import UNITS, SignalsConfig
 from core.catalog import Catalog
+from core.errors import ModelError
 from core.spec import ChannelSpec, DeviceSpec, StreamSpec
 
 _FAST = ("rms", "kurtosis")
@@ -95,6 +97,7 @@ def make_plan(
     quantities: Sequence[str] = (),
     slots: Sequence[Slot] | None = None,
     signals: SignalsConfig | None = None,
+    physics: Sequence[str] = (),
 ) -> Plan:
     """Return the plan of a group.
 
@@ -110,6 +113,13 @@ def make_plan(
         Slots of a trained model, to keep their order; None: as found.
     signals
         Settings of waveform features; None: only r.m.s. and kurtosis of waveforms.
+    physics
+        Names of :data:`analytics.physics.PHYSICS` to compute; given ``slots`` have theirs already.
+
+    Raises
+    ------
+    ModelError
+        If no device has what a computed slot needs.
     """
     wanted = set(kinds)
     plan = Plan(slots=list(slots or ()))
@@ -137,7 +147,19 @@ def make_plan(
                 s.layout.name: c.name for s in device.streams for c in s.layout.channels if c.quantity == signals.speed
             }
         plan.states |= {s.layout.name: c for s in device.streams for c in s.layout.channels if is_state(c)}
+    if slots is None:
+        plan.slots += [_computed(name, known) for name in physics]
     return plan
+
+
+def _computed(name: str, known: set[str]) -> Slot:
+    law = PHYSICS.get(name)
+    if law is None:
+        raise ModelError(f"physics: {name!r} is unknown, there are: {', '.join(PHYSICS)}")
+    missing = [need for need in law.needs if need not in known]
+    if missing:
+        raise ModelError(f"physics: {name!r} needs {missing[0]!r}; the group looks at: {', '.join(sorted(known))}")
+    return Slot(name, name, law.unit)
 
 
 def is_state(channel: ChannelSpec) -> bool:

@@ -33,7 +33,9 @@ def list_(as_json: AsJson = False) -> None:
         table.add_column(column, overflow="fold")
     for row in rows:
         table.add_row(row.of, row.name, row.unit, row.formula)
-    Console(highlight=False, markup=False).print(table)
+    console = Console(highlight=False, markup=False)
+    console.print(table)
+    console.print("= stands for the unit of the channel that the feature is taken of")
 
 
 @app.command("report")

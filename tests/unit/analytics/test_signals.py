@@ -7,6 +7,7 @@ from scipy import signal, stats
 from analytics.bearings import SKF_6205, BearingConfig
 from analytics.feature_table import declared
 from analytics.live_windows import LiveWindows
+from analytics.panel import make_panel
 from analytics.shafts import Shafts
 from analytics.signals import SIGNAL_FEATURES, SPECTRAL, Bursts, SignalsConfig
 from analytics.slots import make_plan
@@ -14,6 +15,7 @@ from analytics.windows import reduce
 from core.batch import Batch
 from core.catalog import Catalog
 from core.clock import NS
+from core.errors import ModelError
 from core.quality import GOOD
 from core.spec import ChannelSpec, DeviceSpec, Identity, LayoutSpec, StreamSpec
 
@@ -183,3 +185,26 @@ def test_every_feature_is_declared_with_unit_and_formula():
     assert len({(r.of, r.name) for r in rows}) == len(rows)
     assert all(r.unit and r.formula for r in rows)
     assert {"rms", "env_bpfo", "drift", "trend", "age"} <= {r.name for r in rows}
+
+
+def test_physics_is_computed_from_slots_on_the_grid():
+    channels = (ChannelSpec("torque", "torque", "N.m"), ChannelSpec("speed", "rotational-speed", "/min"))
+    layout = LayoutSpec("mill.spindle", channels)
+    spec = DeviceSpec(
+        "s", "a", "mill-1", "mill", "factory", "n", Identity("m", "1", "urn:1"), (StreamSpec("spindle", layout),)
+    )
+    catalog = Catalog([spec])
+    plan = make_plan(catalog, ["mill"], physics=["shaft-power"])
+    x = np.array([[40.0, 1500.0], [np.nan, 1500.0]])
+    t = np.array([0, 60 * NS])
+    q = np.where(np.isfinite(x), GOOD, 0).astype(np.uint8)
+    rows = Batch(layout, np.zeros(2, np.int32), np.zeros(2, np.int64), np.arange(2), t, x, q)
+    panel = make_panel(plan, [reduce(rows, 60 * NS)], 60 * NS, 0, 2)
+    power = panel.x[0, :, plan.slot_index()["shaft-power"]]
+    assert power[0] == pytest.approx(40 * 1500 * 2 * np.pi / 60_000)  # kW, by hand
+    assert np.isnan(power[1])
+    assert make_plan(catalog, ["mill"], slots=plan.slots).slot_index() == plan.slot_index()
+    with pytest.raises(ModelError, match="'tool-strain' needs 'duration'"):
+        make_plan(catalog, ["mill"], physics=["tool-strain"])
+    with pytest.raises(ModelError, match="'magic' is unknown"):
+        make_plan(catalog, ["mill"], physics=["magic"])
