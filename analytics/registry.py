@@ -17,7 +17,7 @@ from analytics.signals import SignalsConfig
 from analytics.slots import Slot
 from core.errors import ModelError
 
-FORMAT = 1
+FORMAT = 2
 _TRUSTED = ("sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor", "sklearn.tree._tree.Tree")
 _DETECTORS: TypeAdapter[list[Any]] = TypeAdapter(list[DetectorConfig])
 _PROGNOSER: TypeAdapter[Any] = TypeAdapter(PrognoserConfig)
