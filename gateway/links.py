@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Protocol, runtime_checkable
 
 from core.command import Command, CommandResult
+from core.metrics import Metrics
 
 
 @runtime_checkable
@@ -42,3 +43,10 @@ class Resumes(Protocol):
     def resume(self, positions: Mapping[str, int]) -> None:
         """Take the last time (ns) seen of each stream path."""
         ...
+
+
+@runtime_checkable
+class Counts(Protocol):
+    """Counts what it meets: messages, rejections, requests for births."""
+
+    metrics: Metrics

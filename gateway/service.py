@@ -22,7 +22,7 @@ from gateway.commands import CommandRouter
 from gateway.deadletters import DeadLetters
 from gateway.gaps import Ask
 from gateway.kinds import GatewayConfig
-from gateway.links import PublishesResults, Replays, Resumes, Sends
+from gateway.links import Counts, PublishesResults, Replays, Resumes, Sends
 from gateway.pipeline import Pipeline
 from gateway.rules import Rules
 from gateway.supervise import SourceState, supervise
@@ -156,7 +156,13 @@ class Gateway:
             },
             "dead_letters": {"counts": dict(self.letters.counts), "unkept": self.letters.unkept},
             "sources": {
-                s.name: {"state": s.state, "reconnects": s.reconnects, "error": s.error} for s in self.states.values()
+                s.name: {
+                    "state": s.state,
+                    "reconnects": s.reconnects,
+                    "error": s.error,
+                    "counts": dict(source.metrics.counts) if isinstance(source, Counts) else {},
+                }
+                for s, source in ((s, self.sources[s.name]) for s in self.states.values())
             },
             "devices": len(self.catalog.devices),
         }

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from pydantic import Field
+
 from core.clock import MS, NS
 from core.config import Config, Duration
 from core.spec import ChannelSpec, LayoutSpec, Name, StreamSpec
@@ -37,15 +39,15 @@ class Sensor(Config):
     """
 
     lag: Duration = 0
-    gain: float = 0.0
-    bias: float = 0.0
+    gain: float = Field(default=0.0, ge=0)
+    bias: float = Field(default=0.0, ge=0)
     scale: float = 1.0
     offset: float = 0.0
-    drift: float = 0.0
+    drift: float = Field(default=0.0, ge=0)
     drift_tau: Duration = 86_400 * NS
-    noise: float = 0.0
-    resolution: float = 0.0
-    dropout: float = 0.0
+    noise: float = Field(default=0.0, ge=0)
+    resolution: float = Field(default=0.0, ge=0)
+    dropout: float = Field(default=0.0, ge=0, le=1)
 
 
 EXACT = Sensor()

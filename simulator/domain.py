@@ -3,21 +3,42 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Iterator
-from typing import Literal
+from collections.abc import Iterable, Iterator, Sequence
+from difflib import get_close_matches
+from typing import Annotated, Literal
 
 import numpy as np
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from core import seed
 from core.config import Config, Duration
 from core.errors import ConfigError
 from core.spec import DeviceSpec, Identity, Name, Position
+from simulator.channels import Stream
 from simulator.equipment.base import IDENT, AreaConfig, EquipmentConfig, Place
 from simulator.kinds import Equipment
 
 _M_A_DEGREE = 111_320.0
+
+
+class CopiesConfig(Config):
+    """How often a domain stands beside itself; written as a number, or with ``spread_m``.
+
+    Copy 1 is the domain as written. In copy k every device id and flow has ``-x00k`` behind it (a line of copy k
+    feeds the hub of copy k), crews are k-fold, and the places of an area are shifted together by a fixed draw within
+    ``spread_m``.
+    """
+
+    count: int = Field(default=1, ge=1, le=10_000)
+    spread_m: float = Field(default=10_000.0, ge=0, le=100_000)
+
+
+def _copies(value: object) -> object:
+    return {"count": value} if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+#: a number of copies, or ``{count: …, spread_m: …}``
+Copies = Annotated[CopiesConfig, BeforeValidator(_copies, json_schema_input_type=int | CopiesConfig)]
 
 
 class DomainConfig(Config):
@@ -31,53 +52,76 @@ class DomainConfig(Config):
         Duration of a repair after a failure, and of planned maintenance unless the command says otherwise.
     flows
         Room of material flows, by name (default 50).
+    copies
+        How often all of it exists.
     """
 
-    domain: Literal["factory", "logistics", "urban"]
+    domain: Literal["factory", "logistics", "urban", "own"]
     site: str = Field(pattern=IDENT)
     name: Name | None = None
     crew: int = Field(default=2, ge=1)
     repair: Duration = 4 * 3600 * 10**9
     maintain: Duration = 3600 * 10**9
     flows: dict[str, int] = Field(default_factory=dict)
+    copies: Copies = CopiesConfig()
     equipment: tuple[Equipment, ...]
+
+    def crews(self) -> int:
+        """Return the repairs that can go on at once in all copies."""
+        return self.crew * self.copies.count
+
+    def room(self) -> dict[str, int]:
+        """Return the room of the flows of all copies."""
+        return {copied(name, k): room for name, room in self.flows.items() for k in range(self.copies.count)}
 
 
 def devices(domain: DomainConfig, root: int, where: str = "") -> Iterator[tuple[EquipmentConfig, DeviceSpec]]:
     """Yield every device of a domain with its entry."""
-    seen: Counter[str] = Counter()
+    seen: set[str] = set()
+    _check_families(domain, where or domain.domain)
+    for copy in range(domain.copies.count):
+        for index, entry in enumerate(domain.equipment):
+            at = f"{where or domain.domain}:equipment.{index}"
+            for area in _areas(entry, at):
+                for n in range(entry.first, entry.first + entry.count):
+                    spec = _device(domain, entry, area, n, copy, root, at)
+                    if spec.path in seen:
+                        raise ConfigError(
+                            f"{at}.id", f"two devices are called {spec.path}", "put {n} or another text in id"
+                        )
+                    seen.add(spec.path)
+                    yield entry.nth(n - entry.first).linked(lambda flow, k=copy: copied(flow, k)), spec  # type: ignore[misc]
+
+
+def _check_families(domain: DomainConfig, where: str) -> None:
+    """Raise ConfigError where entries of one family are declared differently."""
+    known: dict[str, tuple[int, str]] = {}
     for index, entry in enumerate(domain.equipment):
-        at = f"{where or domain.domain}:equipment.{index}"
-        for area in _areas(entry, at):
-            for n in range(entry.first, entry.first + entry.count):
-                spec = _device(domain, entry, area, n, root, at)
-                seen[spec.path] += 1
-                if seen[spec.path] > 1:
-                    raise ConfigError(at, f"two devices are called {spec.path}", "put {n} or another text in id")
-                yield entry.nth(n - entry.first), spec
+        first, definition = known.setdefault(entry.family(), (index, entry.definition()))
+        if definition != entry.definition():
+            what = f"{entry.family()} is declared differently in equipment.{first}"
+            raise ConfigError(f"{where}:equipment.{index}", what, "give it another type, or differ in params only")
 
 
 def _areas(entry: EquipmentConfig, at: str) -> tuple[AreaConfig, ...]:
     if bool(entry.area) == bool(entry.areas):
-        raise ConfigError(at, "give either area or areas", "area: name-of-area")
+        raise ConfigError(f"{at}.area", "give either area or areas", "area: name-of-area")
     return entry.areas or (AreaConfig(id=entry.area, position=entry.position),)
 
 
-def _device(domain: DomainConfig, entry: EquipmentConfig, area: AreaConfig, n: int, root: int, at: str) -> DeviceSpec:
+def _device(
+    domain: DomainConfig, entry: EquipmentConfig, area: AreaConfig, n: int, copy: int, root: int, at: str
+) -> DeviceSpec:
     words = {"n": n, "area": area.id, "kind": entry.kind}
     try:
-        name = entry.id.format(**words)
+        name = copied(entry.id.format(**words), copy)
         node = entry.node.format(**words)
     except (KeyError, ValueError, IndexError) as error:
         raise ConfigError(f"{at}.id", f"cannot be filled in: {error}", "use {n}, {area} or {kind}") from error
     label = entry.name or entry.label
     place = area.name or Name(area.id, area.id)
     streams = entry.streams()
-    unknown = (entry.every.keys() - {s.name for s in streams}) | (
-        entry.sensors.keys() - {c.spec.name for s in streams for c in s.channels}
-    )
-    if unknown:
-        raise ConfigError(at, f"{entry.kind} has no stream or channel {min(unknown)!r}", "see the catalogue of kinds")
+    _check_overrides(entry, streams, at)
     path = f"{domain.site}/{area.id}/{name}"
     family = entry.family()
     specs = tuple(s.spec(family) for s in streams)
@@ -87,7 +131,7 @@ def _device(domain: DomainConfig, entry: EquipmentConfig, area: AreaConfig, n: i
         site=domain.site,
         area=area.id,
         device=name,
-        kind=entry.kind,
+        kind=entry.shown_kind(),
         domain=domain.domain,
         node=node,
         identity=Identity(
@@ -98,24 +142,61 @@ def _device(domain: DomainConfig, entry: EquipmentConfig, area: AreaConfig, n: i
         ),
         streams=specs,
         commands=entry.asset().commands,
-        label=Name(_fill(label.ko, n, place.ko, many), _fill(label.en, n, place.en, many)),
-        position=_position(area.position or entry.position, root, path),
+        label=Name(_fill(label.ko, n, place.ko, many, copy), _fill(label.en, n, place.en, many, copy)),
+        position=_position(area.position or entry.position, root, path, _shift(domain, area.id, copy, root)),
         protocols=entry.protocols,
         asset=path if entry.wears() else "",
     )
 
 
-def _fill(text: str, n: int, area: str, many: bool) -> str:
+def _check_overrides(entry: EquipmentConfig, streams: Sequence[Stream], at: str) -> None:
+    """Raise ConfigError for overrides of streams, channels or instruments that are not there."""
+    channels = {c.spec.name: c.spec for s in streams for c in s.channels}
+    known: dict[str, tuple[Iterable[str], list[str]]] = {
+        "every": (entry.every, [s.name for s in streams]),
+        "sensors": (entry.sensors, list(channels)),
+    }
+    for key, (given, names) in known.items():
+        for name in given:
+            if name not in names:
+                near = get_close_matches(name, names, n=1)
+                hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(names)}"
+                what = "stream" if key == "every" else "channel"
+                raise ConfigError(f"{at}.{key}.{name}", f"{entry.shown_kind()} has no {what} {name!r}", hint)
+            if key == "sensors" and channels[name].states is not None:
+                what = f"{name} has named states: no instrument measures it"
+                raise ConfigError(f"{at}.{key}.{name}", what, "leave it out")
+
+
+def copied(name: str, copy: int) -> str:
+    """Return the name of a device or flow in a copy of its domain (0: as written)."""
+    return f"{name}-x{copy + 1:03d}" if copy else name
+
+
+def _fill(text: str, n: int, area: str, many: bool, copy: int) -> str:
     """Return a name for people: ``{n}`` and ``{area}`` filled in, numbered where it must be."""
-    if "{" in text:
-        return text.replace("{n}", str(n)).replace("{area}", area)
-    return f"{text} {n}" if many else text
+    name = text.replace("{n}", str(n)).replace("{area}", area) if "{" in text else f"{text} {n}" if many else text
+    return f"{name} ×{copy + 1}" if copy else name
 
 
-def _position(place: Place | None, root: int, path: str) -> Position | None:
+def _shift(domain: DomainConfig, area: str, copy: int, root: int) -> tuple[float, float]:
+    """Return how far (m north, m east) the area lies off in a copy."""
+    if not copy:
+        return 0.0, 0.0
+    north, east = _draw(seed.key(root, domain.site, area, "copy", copy))
+    return north * domain.copies.spread_m, east * domain.copies.spread_m
+
+
+def _position(place: Place | None, root: int, path: str, shift: tuple[float, float]) -> Position | None:
     if place is None:
         return None
-    draw = seed.uniform(np.array(seed.key(root, path, "position"), dtype=np.int64), np.arange(2, dtype=np.int64))
-    north, east = ((draw * 2.0 - 1.0) * place.spread_m / _M_A_DEGREE).tolist()
+    draw = _draw(seed.key(root, path, "position"))
+    north, east = ((part * place.spread_m + off) / _M_A_DEGREE for part, off in zip(draw, shift, strict=True))
     shrink = math.cos(math.radians(place.lat))
     return Position(round(place.lat + north, 6), round(place.lon + east / shrink, 6))
+
+
+def _draw(key: int) -> tuple[float, float]:
+    """Return two fixed numbers in [-1, 1)."""
+    one, two = (seed.uniform(np.array(key, dtype=np.int64), np.arange(2, dtype=np.int64)) * 2.0 - 1.0).tolist()
+    return one, two

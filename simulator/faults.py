@@ -46,7 +46,7 @@ def _signed(value: object) -> object:
 
 
 #: simulated time relative to the live start, in ns; written like a `Duration`, negative (``-2d``) in the history
-SimTime = Annotated[int, BeforeValidator(_signed)]
+SimTime = Annotated[int, BeforeValidator(_signed, json_schema_input_type=str | float)]
 
 
 class FaultConfig(Config):
@@ -97,16 +97,16 @@ class Effect:
 FaultKind = WearFault | Effect
 
 
-def check_args(fault: FaultConfig, kind: FaultKind) -> None:
+def check_args(fault: FaultConfig, kind: FaultKind, where: str = "faults") -> None:
     """Raise ConfigError for arguments that a physical fault cannot take."""
     known = ("rate", "fails_in") if isinstance(kind, WearFault) else ("size",)
     for name, value in fault.args.items():
         if name not in known:
-            raise ConfigError("faults", f"{fault.fault} takes no argument {name!r}", f"known: {', '.join(known)}")
+            raise ConfigError(where, f"{fault.fault} takes no argument {name!r}", f"known: {', '.join(known)}")
         try:
             _ = parse_duration(value) if name == "fails_in" else float(value)
         except (ValueError, TestbedError) as error:
-            raise ConfigError("faults", f"{fault.fault}: {name} is {value!r}", str(error)) from error
+            raise ConfigError(where, f"{fault.fault}: {name} is {value!r}", str(error)) from error
 
 
 @dataclass(slots=True)

@@ -176,6 +176,12 @@ class Sampler:
         self.seq = np.zeros_like(self.next)
         self.chain.restart()
 
+    def warm(self, t: int) -> None:
+        """Compute what the first rendering from ``t`` (ns) on would compute and keep, without rendering."""
+        block = cut(self.grid, self.next, np.minimum(self.next + 1, self.grid.before(t + self.stream.cycle)))
+        if block is not None:
+            self._true(self._view(block), block.shape)
+
     def render(self, t1: int, start: int, sid: int) -> Batch | None:
         """Return the rows from the last rendering up to ``t1`` (ns, exclusive), None where there are none."""
         high = self.grid.before(t1)

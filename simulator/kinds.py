@@ -17,6 +17,7 @@ from simulator.equipment.crossing import CrossingConfig
 from simulator.equipment.dock import DockConfig
 from simulator.equipment.fan import FanConfig
 from simulator.equipment.filler import FillerConfig
+from simulator.equipment.generic import GenericConfig
 from simulator.equipment.labeller import LabellerConfig
 from simulator.equipment.meter import MeterConfig
 from simulator.equipment.noise_node import NoiseNodeConfig
@@ -28,6 +29,7 @@ from simulator.equipment.van import VanConfig
 from simulator.equipment.water_zone import WaterZoneConfig
 from simulator.publish.mqtt import MqttPublisherConfig
 from simulator.publish.opcua import OpcuaPublisherConfig
+from simulator.publish.sparkplug import SparkplugPublisherConfig
 from simulator.wear.bearing import BearingWear
 from simulator.wear.tool import ToolWear
 
@@ -52,7 +54,8 @@ Equipment = Annotated[
     | NoiseNodeConfig
     | StreetlightConfig
     | MeterConfig
-    | ParkingConfig,
+    | ParkingConfig
+    | GenericConfig,
     Field(discriminator="kind"),
 ]
 
@@ -60,4 +63,4 @@ Equipment = Annotated[
 Wear = Annotated[BearingWear | ToolWear, Field(discriminator="kind")]
 
 #: every protocol that the simulator speaks
-Publish = Annotated[MqttPublisherConfig | OpcuaPublisherConfig, Field(discriminator="kind")]
+Publish = Annotated[MqttPublisherConfig | OpcuaPublisherConfig | SparkplugPublisherConfig, Field(discriminator="kind")]

@@ -7,6 +7,7 @@ be cut anywhere: the rows are bit-identical.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from difflib import get_close_matches
 from fnmatch import fnmatch
 from functools import cached_property
 
@@ -29,6 +30,7 @@ from simulator.faults import NEVER, SENSOR_FAULTS, FaultConfig, SensorFault, che
 from simulator.fleet import Fleet, Sampler, Sampling, samplers
 from simulator.grid import Grid
 from simulator.host import Host, Service
+from simulator.lines import check_circles, check_rooms, missing, place
 from simulator.process.flow import FlowBus
 from simulator.truth import TruthLog
 
@@ -89,14 +91,18 @@ class World:
         self.truth = TruthLog(start_ns)
         self._notes: list[Event | CommandResult] = []
         self._rendered = self.epoch
-        entries = [(d, entry, spec) for d in config.domains for entry, spec in devices(d, seed)]
+        check_circles(config.domains)
+        entries = [
+            (d, entry, spec) for n, d in enumerate(config.domains) for entry, spec in devices(d, seed, f"domains.{n}")
+        ]
+        _check_unique(entries, config.domains)
         self.catalog = Catalog(spec for _, _, spec in entries)
         self.devices: list[DeviceSpec] = list(self.catalog.devices.values())
         self.fleets = _fleets([(entry, spec) for _, entry, spec in entries], self)
         self._samplers = _all_samplers(self, sampling)
         self.assets = _assets([(d, entry, spec) for d, entry, spec in entries], self)
-        for fault in config.faults:
-            self.inject(fault)
+        for n, fault in enumerate(config.faults):
+            self.inject(fault, f"faults.{n}")
 
     @property
     def now(self) -> int:
@@ -121,6 +127,8 @@ class World:
         for table in tables:
             table.logging = False
         self.advance(t)
+        while self.epoch == t and self.env.peek() <= t:  # no past: what begins with the world begins before the clock
+            self.env.step()
         for table in tables:
             table.settle()
             table.logging = True
@@ -129,6 +137,7 @@ class World:
             fleet.begin = t
         for sampler in self._samplers:
             sampler.skip(t)
+            sampler.warm(t)
 
     def render(self, t0: int, t1: int) -> list[Batch]:
         """Return the rows with instants in [t0, t1) (simulated ns); ``t0`` is where the last rendering ended.
@@ -166,8 +175,8 @@ class World:
         notes, self._notes = self._notes, []
         return notes
 
-    def inject(self, fault: FaultConfig) -> int:
-        """Schedule a fault on every device it names; returns their number.
+    def inject(self, fault: FaultConfig, where: str = "faults") -> int:
+        """Schedule a fault on every device it names; returns their number. ``where`` is its place in the config.
 
         Raises
         ------
@@ -178,16 +187,19 @@ class World:
             a for path, a in self.assets.items() if fnmatch(path, fault.device) or fnmatch(a.spec.device, fault.device)
         ]
         if not hit:
-            raise ConfigError("faults", f"no device matches {fault.device!r}", "write an id, a path or pump-*")
+            ids = [asset.spec.device for asset in self.assets.values()]
+            hint = _near(fault.device, ids) or "write an id, a path or pump-*"
+            raise ConfigError(f"{where}.device", f"no device matches {fault.device!r}", hint)
         for asset in hit:
             if fault.fault in SENSOR_FAULTS:
-                self._inject_sensor(fault, asset)
+                self._inject_sensor(fault, asset, where)
             elif fault.fault in asset.faults:
-                check_args(fault, asset.faults[fault.fault])
+                check_args(fault, asset.faults[fault.fault], f"{where}.args")
                 self.env.process(self._physical(fault, asset))
             else:
-                known = ", ".join([*asset.faults, *SENSOR_FAULTS])
-                raise ConfigError("faults", f"{asset.spec.kind} has no fault {fault.fault!r}", f"known: {known}")
+                known = [*asset.faults, *SENSOR_FAULTS]
+                hint = _near(fault.fault, known) or f"known: {', '.join(known)}"
+                raise ConfigError(f"{where}.fault", f"{asset.spec.kind} has no fault {fault.fault!r}", hint)
         return len(hit)
 
     def close_truth(self) -> TruthLog:
@@ -209,12 +221,14 @@ class World:
             yield self.env.timeout(max(0, fault.until - self.now))
             asset.heal(fault.fault)
 
-    def _inject_sensor(self, fault: FaultConfig, asset: Asset) -> None:
+    def _inject_sensor(self, fault: FaultConfig, asset: Asset, where: str) -> None:
         channel = str(fault.args.get("channel", ""))
-        place = _find_channel(self._samplers, asset.spec, channel)
-        if place is None:
-            raise ConfigError("faults", f"{asset.spec.kind} has no channel {channel!r}", "args: {channel: …}")
-        sampler, device, column = place
+        found = _find_channel(self._samplers, asset.spec, channel)
+        if found is None:
+            names = [c.name for s in asset.spec.streams for c in s.layout.channels]
+            hint = _near(channel, names) or f"known: {', '.join(names)}"
+            raise ConfigError(f"{where}.args.channel", f"{asset.spec.kind} has no channel {channel!r}", hint)
+        sampler, device, column = found
         end = NEVER if fault.until is None else fault.until
         size = float(fault.args.get("size", SENSOR_FAULTS[fault.fault]))
         chance = float(fault.args.get("chance", 0.02 if fault.fault == "sensor_spike" else 1.0))
@@ -222,6 +236,33 @@ class World:
         at = max(fault.at, self.now)
         sampler.chain.faults.append(SensorFault(fault.fault, device, column, at, end, size, chance, key))
         self.truth.fault(asset.spec.path, fault.fault, channel, at, fault.until, str(fault.args))
+
+
+def _near(text: str, known: Sequence[str]) -> str:
+    """Return a hint at the known name that is nearest, empty where none is."""
+    near = get_close_matches(text, known, n=1)
+    return f"did you mean {near[0]}?" if near else ""
+
+
+def _check_unique(
+    entries: Sequence[tuple[DomainConfig, EquipmentConfig, DeviceSpec]], domains: Sequence[DomainConfig]
+) -> None:
+    """Raise ConfigError where two domains have a device of one path, or declare one family differently."""
+    paths: set[str] = set()
+    families: dict[str, str] = {}
+    for domain, entry, spec in entries:
+        if spec.path in paths:
+            raise ConfigError(
+                _place_of(domain, domains), f"another domain has a device {spec.path} too", "rename one of them"
+            )
+        paths.add(spec.path)
+        if families.setdefault(entry.family(), entry.definition()) != entry.definition():
+            what = f"another domain declares {entry.family()} differently"
+            raise ConfigError(_place_of(domain, domains), what, "give it another type")
+
+
+def _place_of(domain: DomainConfig, domains: Sequence[DomainConfig]) -> str:
+    return place(next(n for n, d in enumerate(domains) if d is domain))
 
 
 def _fleets(entries: Sequence[tuple[EquipmentConfig, DeviceSpec]], world: World) -> dict[str, Fleet]:
@@ -246,7 +287,7 @@ def _all_samplers(world: World, sampling: Sampling) -> list[Sampler]:
 
 def _assets(entries: Sequence[tuple[DomainConfig, EquipmentConfig, DeviceSpec]], world: World) -> dict[str, Asset]:
     """Return every asset by path, begun, in the order of the configuration."""
-    flows = FlowBus(world.env, {k: v for d in world.config.domains for k, v in d.flows.items()})
+    flows = FlowBus(world.env, {k: v for d in world.config.domains for k, v in d.room().items()})
     hosts = {id(d): _host(d, flows, world) for d in world.config.domains}
     rows = {spec.path: row for fleet in world.fleets.values() for row, spec in enumerate(fleet.specs)}
     assets: dict[str, Asset] = {}
@@ -256,7 +297,9 @@ def _assets(entries: Sequence[tuple[DomainConfig, EquipmentConfig, DeviceSpec]],
         assets[spec.path] = asset
     for asset in assets.values():
         asset.begin()
-    flows.check("domains")
+    check_rooms(world.config.domains)
+    for name in flows.unfilled():
+        raise missing(world.config.domains, name)
     return assets
 
 
@@ -265,7 +308,7 @@ def _host(domain: DomainConfig, flows: FlowBus, world: World) -> Host:
         env=world.env,
         root=world.seed,
         start=world.start,
-        crew=simpy.Resource(world.env, capacity=domain.crew),
+        crew=simpy.Resource(world.env, capacity=domain.crews()),
         service=Service(domain.repair / NS, domain.maintain / NS),
         flows=flows,
         weather=world.weather,

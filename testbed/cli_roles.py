@@ -61,6 +61,10 @@ def simulate(
     opcua: Annotated[
         str, typer.Option(envvar="TESTBED_OPCUA", help="Where to serve OPC UA: opc.tcp://host:port/testbed")
     ] = "opc.tcp://127.0.0.1:4840/testbed",
+    sparkplug_host: Annotated[
+        str,
+        typer.Option(envvar="TESTBED_SPARKPLUG_HOST", help="Primary host that Sparkplug devices wait for; empty: none"),
+    ] = "testbed",
     data: DataSets = None,
     data_dir: DataDir = RUN,
     for_: For = None,
@@ -79,7 +83,7 @@ def simulate(
         manifest = _same(run, spec)
     else:
         manifest = manifest_of(spec, Options(data_dir=data_dir, data=data, portal=False), broker)
-    placed = manifest.model_copy(update={"mqtt": broker, "opcua": opcua})
+    placed = manifest.model_copy(update={"mqtt": broker, "opcua": opcua, "sparkplug_host": sparkplug_host})
     if not resume or placed != manifest:
         run.write_manifest(placed)
     _run(lambda folder, control: simulator.run(folder, control, resume), run, for_)

@@ -15,7 +15,7 @@ from core.clock import NS, wall_ns
 from core.config import Config, Duration, Label, load, parse, read_yaml
 from core.errors import ConfigError
 from gateway.kinds import GatewayConfig
-from simulator.domain import DomainConfig
+from simulator.domain import Copies, DomainConfig
 from simulator.faults import FaultConfig
 from simulator.world import WorldConfig
 from testbed.examination import CmapssExam
@@ -34,7 +34,9 @@ def _start(value: object) -> object:
 
 
 #: simulated seconds a wall second; ``max`` (stored as 0) does not pace at all
-Speed = Annotated[float, BeforeValidator(_speed), Field(ge=0, le=100_000)]
+Speed = Annotated[
+    float, Field(ge=0, le=100_000), BeforeValidator(_speed, json_schema_input_type=float | Literal["max"])
+]
 
 
 class HistoryConfig(Config):
@@ -47,7 +49,7 @@ class HistoryConfig(Config):
 
 
 class ScenarioConfig(Config):
-    """A scenario file. ``domains`` and ``deploy`` are paths relative to the file."""
+    """A scenario file. ``domains`` and ``deploy`` are paths relative to the file; ``copies`` holds for every domain."""
 
     name: Label
     description: Label | None = None
@@ -57,6 +59,7 @@ class ScenarioConfig(Config):
     end: Duration | None = None
     quantum: Duration | None = None
     domains: tuple[str, ...] = Field(min_length=1)
+    copies: Copies | None = None
     deploy: str | None = None
     history: HistoryConfig = HistoryConfig()
     faults: tuple[FaultConfig, ...] = ()
@@ -103,10 +106,10 @@ class Scenario:
 
     def _place(self, where: str) -> str:
         """Return where a fault of the world lies, by file."""
-        domain, _, rest = where.partition(":")
-        for name, config in zip(self.config.domains, self.domains, strict=True):
-            if rest and domain == config.domain:
-                return f"{_beside(self.path, name)}:{rest}"
+        head, _, rest = where.partition(":")
+        number = head.removeprefix("domains.")
+        if rest and number.isdigit():
+            return f"{_beside(self.path, self.config.domains[int(number)])}:{rest}"
         return f"{self.path}:{where}"
 
     @cached_property
@@ -135,6 +138,8 @@ def read(path: Path, data: Path | None = None) -> Scenario:
                 f"{path}:start", f"not a time: {config.start!r}", "write now or 2026-03-02T08:00:00Z"
             ) from error
     domains = tuple(_domain(path, name, data) for name in config.domains)
+    if config.copies is not None:
+        domains = tuple(domain.model_copy(update={"copies": config.copies}) for domain in domains)
     gateway = config.gateway or GatewayConfig()
     if config.deploy:
         deployed = load(_beside(path, config.deploy), DeployConfig).gateway

@@ -21,7 +21,7 @@ import paho.mqtt.client as paho
 
 from core.clock import NS, wall_ns
 from core.errors import NotConnected, WireError
-from wire.mqtt_client import dial, ignore, make_client, stop_thread, unwatch
+from wire.mqtt_client import dial, ignore, make_client, send_at_once, stop_thread, unwatch
 from wire.mqtt_subscribe import Subscriptions
 from wire.session import Message, MqttConfig, Will, endpoint
 from wire.watchdog import Watchdog
@@ -49,7 +49,7 @@ class MqttSession:
         self._up = False
         self._lost = ""
         self._window = config.window
-        self._unacked: dict[int, tuple[str, bytes, bool]] = {}
+        self._unacked: dict[int, tuple[str, bytes, bool, int]] = {}
         self._inbox: deque[Message] = deque()
         self._order: deque[int] = deque()  # handles read and not acknowledged to the broker
         self._done: set[int] = set()
@@ -163,6 +163,7 @@ class MqttSession:
         loop, sock = self._loop, client.socket()
         if loop is None or sock is None:
             raise OSError("connection refused")
+        send_at_once(sock)
         if not self._threaded:
             try:
                 loop.add_reader(sock, self._on_readable, client)
@@ -179,12 +180,12 @@ class MqttSession:
 
     # --- out ----------------------------------------------------------------------------------------------
 
-    async def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
+    async def publish(self, topic: str, payload: bytes, *, retain: bool = False, qos: int = 1) -> None:
         """Hand a message over; waits while the window is full."""
         while len(self._unacked) >= self._window and self._up:
             self._sent.clear()
             await self._sent.wait()
-        self._send(self._live(), topic, payload, retain)
+        self._send(self._live(), topic, payload, retain, qos)
 
     async def flush(self) -> None:
         """Wait until all that was published is acknowledged."""
@@ -193,15 +194,14 @@ class MqttSession:
             self._sent.clear()
             await self._sent.wait()
 
-    def _send(self, client: paho.Client, topic: str, payload: bytes, retain: bool) -> None:
-        info = client.publish(topic, payload, qos=1, retain=retain)
-        self._unacked[info.mid] = (topic, payload, retain)
+    def _send(self, client: paho.Client, topic: str, payload: bytes, retain: bool, qos: int) -> None:
+        info = client.publish(topic, payload, qos=qos, retain=retain)
+        self._unacked[info.mid] = (topic, payload, retain, qos)
 
     def _resend(self) -> None:
-        """Send again what an earlier connection left unacknowledged, before anything new."""
-        left = list(self._unacked.values())
-        self._unacked.clear()
-        for message in left:
+        """Send again what an earlier connection left unacknowledged, before anything new; QoS 0 asks for no more."""
+        left, self._unacked = self._unacked, {}
+        for message in (message for message in left.values() if message[3]):
             self._send(self._live(), *message)
 
     def _live(self) -> paho.Client:

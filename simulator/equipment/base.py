@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field, field_validator
@@ -91,6 +92,12 @@ class EquipmentConfig(Config):
         """Return the entry of its n-th device (from 0), where devices of one entry differ."""
         return self
 
+    def linked(self, rename: Callable[[str], str]) -> EquipmentConfig:
+        """Return the entry with the flows that it names renamed, as they are called in a copy of its domain."""
+        inputs, outputs = tuple(map(rename, self.inputs)), tuple(map(rename, self.outputs))
+        same = inputs == self.inputs and outputs == self.outputs
+        return self if same else self.model_copy(update={"inputs": inputs, "outputs": outputs})
+
     def instants(self, stream: str) -> Ints | None:
         """Return every sample instant (simulated ns) of a stream that follows no period; None for a steady one."""
         return None
@@ -102,3 +109,11 @@ class EquipmentConfig(Config):
     def family(self) -> str:
         """Return the name of the fleet it belongs to: entries of one family have equal channels and columns."""
         return self.kind
+
+    def shown_kind(self) -> str:
+        """Return the equipment kind that rules, models and pages see."""
+        return self.kind
+
+    def definition(self) -> str:
+        """Return what all entries of one family must have in common; empty where the kind's code sees to it."""
+        return ""

@@ -12,8 +12,6 @@ from dataclasses import dataclass, field
 import simpy
 from simpy.resources.store import StoreGet
 
-from core.errors import ConfigError
-
 
 @dataclass(frozen=True, slots=True)
 class Item:
@@ -103,13 +101,11 @@ class FlowBus:
         """Tell whether a device fills the flow; known once all devices have begun."""
         return name in self._sources
 
-    def check(self, where: str) -> None:
-        """Raise ConfigError for a flow that nothing fills; let items leave one that nothing empties."""
+    def unfilled(self) -> list[str]:
+        """Return the flows that nothing fills, once all devices have begun; items leave one that nothing empties."""
         for name, flow in self.flows.items():
             flow.open_end = name not in self._takers
-        for name in sorted(self.flows.keys() - self._sources - self._optional):
-            hint = f"flows that exist: {', '.join(sorted(self._sources)) or 'none'}"
-            raise ConfigError(where, f"nothing fills the flow {name!r}", hint)
+        return sorted(self.flows.keys() - self._sources - self._optional)
 
     def _flow(self, name: str) -> Flow:
         if name not in self.flows:

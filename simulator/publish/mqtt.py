@@ -32,7 +32,7 @@ Connection = Literal["area", "node", "own"]
 _NODE_SUFFIX = "-node"
 _NO_END = 1 << 62
 #: announced by every device here: without it nobody would ask for missing rows
-_REPLAY = CommandSpec(
+REPLAY = CommandSpec(
     "replay", {"stream": "1", "sid": "1", "from": "1", "to": "1"}, Name("행 다시 보내기", "Send rows again")
 )
 
@@ -150,11 +150,7 @@ class MqttPublisher:
             return list(devices)
         if mode == "own":
             return [replace(device, node=device.device) for device in devices]
-        nodes: dict[tuple[str, str], set[str]] = {}
-        for device in devices:
-            nodes.setdefault((device.site, device.area), set()).add(device.node)
-        shared = {area: names.pop() if len(names) == 1 else area[1] + _NODE_SUFFIX for area, names in nodes.items()}
-        return [replace(device, node=shared[device.site, device.area]) for device in devices]
+        return shared_nodes(devices)
 
     def _open(self, node: str) -> Link:
         link = self.links[node] = Link(
@@ -220,4 +216,13 @@ class MqttPublisher:
 
 
 def _replaying(device: DeviceSpec) -> DeviceSpec:
-    return replace(device, commands=(*(c for c in device.commands if c.name != _REPLAY.name), _REPLAY))
+    return replace(device, commands=(*(c for c in device.commands if c.name != REPLAY.name), REPLAY))
+
+
+def shared_nodes(devices: Sequence[DeviceSpec]) -> list[DeviceSpec]:
+    """Return devices with the node that one connection for each area makes them part of."""
+    nodes: dict[tuple[str, str], set[str]] = {}
+    for device in devices:
+        nodes.setdefault((device.site, device.area), set()).add(device.node)
+    shared = {area: names.pop() if len(names) == 1 else area[1] + _NODE_SUFFIX for area, names in nodes.items()}
+    return [replace(device, node=shared[device.site, device.area]) for device in devices]

@@ -15,6 +15,7 @@ from gateway.service import Gateway
 from gateway.sources.memory import MemorySourceConfig
 from gateway.sources.mqtt import MqttSource, MqttSourceConfig
 from gateway.sources.opcua import OpcuaSource, OpcuaSourceConfig
+from gateway.sources.sparkplug import SparkplugSource, SparkplugSourceConfig
 from testbed.control import Control, run_role
 from testbed.runfolder import Manifest, RunFolder
 from testbed.scenario import Scenario, read
@@ -54,11 +55,11 @@ async def run(folder: RunFolder, control: Control, places: Mapping[str, object] 
 def build_sources(scenario: Scenario, manifest: Manifest, catalog: Catalog, folder: RunFolder) -> dict[str, Source]:
     """Return the sources by name; without any in the configuration, those that the scenario's devices need.
 
-    MQTT is always there: third-party devices may come to the broker at any time. A configured source whose ``url``
-    is ``run`` reads the run's own broker or OPC UA server.
+    MQTT and Sparkplug are always there: third-party devices may come to the broker at any time. A configured source
+    whose ``url`` is ``run`` reads the run's own broker or OPC UA server.
     """
     kinds = scenario.gateway.sources or _embedded(scenario, manifest, folder)
-    own = {"mqtt": manifest.mqtt, "opcua": manifest.opcua}
+    own = {"mqtt": manifest.mqtt, "sparkplug": manifest.mqtt, "opcua": manifest.opcua}
     found: dict[str, Source] = {}
     for kind in kinds:
         if not isinstance(kind, MemorySourceConfig) and kind.url == OWN:
@@ -68,17 +69,20 @@ def build_sources(scenario: Scenario, manifest: Manifest, catalog: Catalog, fold
             found[name] = MqttSource(kind, catalog)
         elif isinstance(kind, OpcuaSourceConfig):
             found[name] = OpcuaSource(kind, catalog)
+        elif isinstance(kind, SparkplugSourceConfig):
+            found[name] = SparkplugSource(kind, catalog)
     return found
 
 
 def _embedded(
     scenario: Scenario, manifest: Manifest, folder: RunFolder
-) -> tuple[MqttSourceConfig | OpcuaSourceConfig, ...]:
+) -> tuple[MqttSourceConfig | SparkplugSourceConfig | OpcuaSourceConfig, ...]:
     spoken = {protocol for domain in scenario.domains for entry in domain.equipment for protocol in entry.protocols}
-    mqtt = MqttSourceConfig(url=manifest.mqtt)
+    sparkplug = SparkplugSourceConfig(url=manifest.mqtt, host_id=manifest.sparkplug_host)
+    broker = MqttSourceConfig(url=manifest.mqtt), sparkplug
     if "opcua" not in spoken:
-        return (mqtt,)
-    return mqtt, OpcuaSourceConfig(url=manifest.opcua, security=identity(folder.opcua, manifest.opcua, ROLE))
+        return broker
+    return *broker, OpcuaSourceConfig(url=manifest.opcua, security=identity(folder.opcua, manifest.opcua, ROLE))
 
 
 async def _serve(gateway: Gateway, serving: asyncio.Task[None], control: Control) -> None:

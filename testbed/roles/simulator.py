@@ -24,6 +24,7 @@ from simulator.pacer import Pace, Pacer
 from simulator.publish.late import LatePublisher
 from simulator.publish.mqtt import MqttPublisher, MqttPublisherConfig
 from simulator.publish.opcua import OpcuaPublisher, OpcuaPublisherConfig
+from simulator.publish.sparkplug import SparkplugPublisher, SparkplugPublisherConfig
 from simulator.world import World
 from testbed.control import Control, run_role
 from testbed.runfolder import Manifest, RunFolder
@@ -137,6 +138,7 @@ def _settings(manifest: Manifest, folder: RunFolder) -> tuple[Publish, ...]:
     security = identity(folder.opcua, manifest.opcua, ROLE)
     return (
         MqttPublisherConfig(url=manifest.mqtt),
+        SparkplugPublisherConfig(url=manifest.mqtt, primary_host=manifest.sparkplug_host),
         OpcuaPublisherConfig(host=place.hostname or "127.0.0.1", port=place.port or 4840, security=security),
     )
 
@@ -151,8 +153,14 @@ def _publisher(
         return MqttPublisher(config, world.catalog, on_command, sid=world.sid)
     clock = manifest.clock
 
+    def now() -> int:
+        return clock.now() or world.start + world.now
+
+    if isinstance(config, SparkplugPublisherConfig):
+        return SparkplugPublisher(config, world.catalog, on_command, sid=world.sid, now=now)
+
     def serve() -> OpcuaPublisher:
-        return OpcuaPublisher(config, world.catalog, on_command, lambda: clock.now() or world.start + world.now)
+        return OpcuaPublisher(config, world.catalog, on_command, now)
 
     return LatePublisher(serve)
 
