@@ -14,7 +14,16 @@ from rich.table import Table
 
 from core.clock import NS, parse_duration
 from core.errors import RunError, StoreError, TestbedError, WireError
-from testbed import cli_bench, cli_chamber, cli_modbus, cli_roles, cli_security, cli_tools
+from testbed import (
+    cli_bench,
+    cli_chamber,
+    cli_evaluate,
+    cli_features,
+    cli_modbus,
+    cli_roles,
+    cli_security,
+    cli_tools,
+)
 
 app = typer.Typer(
     help="IIoT reference testbed: a virtual city on real protocols, with the loop closed.", no_args_is_help=True
@@ -113,7 +122,8 @@ app.add_typer(cli_tools.config, name="config")
 app.add_typer(cli_chamber.app, name="chamber")
 app.add_typer(cli_modbus.modbus, name="modbus")
 app.add_typer(cli_tools.guideline, name="guideline")
-app.add_typer(cli_tools.evaluate, name="evaluate")
+app.add_typer(cli_evaluate.app, name="evaluate")
+app.add_typer(cli_features.app, name="features")
 app.add_typer(cli_security.certs, name="certs")
 app.add_typer(cli_security.users, name="users")
 app.command()(cli_security.audit)
