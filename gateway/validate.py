@@ -18,7 +18,7 @@ from core.metrics import Metrics
 from core.quality import BAD, BAD_SENSOR, GOOD, MAJOR, UNCERTAIN_RANGE
 from core.spec import LayoutSpec
 from gateway.dedup import NAMES, REJECTED, Dedup
-from gateway.gaps import Ask, GapBook, GapConfig, Loss
+from gateway.gaps import Ask, GapBook, GapConfig, Loss, loss_text
 
 #: topic or address, reason, payload
 Letter = tuple[str, str, bytes]
@@ -127,10 +127,7 @@ class Validator:
         if not loss.head:
             self.metrics.count("lost", loss.rows)
             self.dedup.counts[loss.stream][NAMES.index("lost")] += loss.rows
-        spans = ", ".join(f"{lo}..{hi}" for lo, hi in loss.spans[:100])
-        when = " from before the first contact" if loss.head else ""
-        text = f"{entry.path} sid {loss.sid}: {loss.rows} rows{when} are lost: {spans}"
-        return self._event(loss.stream, "gap", text)
+        return self._event(loss.stream, "gap", loss_text(entry.path, loss))
 
     def _event(self, stream: int, name: str, text: str) -> Event:
         return Event(self.catalog.streams[stream].device, name, text, self.clock.now() or wall_ns(), "warning")

@@ -17,6 +17,7 @@ from core.errors import RunError, StoreError, TestbedError, WireError
 from testbed import (
     cli_bench,
     cli_chamber,
+    cli_drill,
     cli_evaluate,
     cli_features,
     cli_modbus,
@@ -128,6 +129,7 @@ app.add_typer(cli_security.certs, name="certs")
 app.add_typer(cli_security.users, name="users")
 app.command()(cli_security.audit)
 app.add_typer(cli_bench.app, name="bench")
+app.command()(cli_drill.drill)
 cli_roles.register(app)
 
 

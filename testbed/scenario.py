@@ -56,7 +56,8 @@ class ScenarioConfig(Config):
     """A scenario file. ``domains`` and ``deploy`` are paths relative to the file; ``copies`` holds for every domain.
 
     ``trainer``: whether every device takes ``inject_fault`` and ``clear_fault`` as commands;
-    ``links``: whether the links of the domains are simulated.
+    ``links``: whether the links of the domains are simulated; ``opcua_apart``: whether the simulator's OPC UA server is
+    a process of its own (it can then die, and come back, alone).
     """
 
     name: Label
@@ -73,6 +74,7 @@ class ScenarioConfig(Config):
     faults: tuple[FaultConfig, ...] = ()
     trainer: bool = False
     links: bool = True
+    opcua_apart: bool = False
     gateway: GatewayConfig | None = None
     analytics: AnalyticsConfig = AnalyticsConfig()
     examination: CmapssExam | None = None
