@@ -36,6 +36,7 @@ _STOP_S = 5.0
 #: s before a server that ended is started again, and how often in a row it may end before it ever listened
 _PAUSE_S, _STILLBORN = 0.5, 5
 _LINE = 1 << 22
+_ROOT = str(Path(__file__).resolve().parents[2])
 
 
 @dataclass(slots=True)
@@ -141,8 +142,7 @@ class ApartOpcuaPublisher:
     async def _start(self) -> asyncio.subprocess.Process:
         self._listening.clear()
         self._sent = self._gone
-        root = str(Path(__file__).resolve().parents[2])
-        path = os.pathsep.join(p for p in (root, os.environ.get("PYTHONPATH", "")) if p)
+        path = os.pathsep.join(p for p in (_ROOT, os.environ.get("PYTHONPATH", "")) if p)
         pipe = asyncio.subprocess.PIPE
         self._process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", __name__.replace("opcua_apart", "opcua_process"), str(self.config.port),

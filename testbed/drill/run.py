@@ -38,7 +38,8 @@ class Drill(Up):
         """Run to the end; return the drill's report, which is also in ``drill.json`` of the run's folder."""
         report = await self.run()
         run = self.run_folder
-        assert run is not None and self._supervisor is not None
+        assert run is not None
+        assert self._supervisor is not None
         streams = watched(self.scenario, report["seed"])
         emitted = self._supervisor.statuses["simulator"].get("emitted", {})
         assert isinstance(emitted, dict)

@@ -33,7 +33,7 @@ class Watch:
     """Judges recovery from what the roles say of themselves, once a second.
 
     Recovered means: every row that was made until the killed process was back is in the store, or is reported as lost;
-    and every stream that is polled has been read again since.
+    no hole in the row numbers is open; and every stream that is polled has been read again since.
     """
 
     def __init__(self, statuses: Statuses, streams: Mapping[str, Watched], limit_s: float) -> None:
@@ -52,26 +52,31 @@ class Watch:
             await asyncio.sleep(_STEP_S)
         back = (mono_ns() - killed) / NS
         owed, polls = await self._present(), self._polls()
-        while self._settled() < owed or any(n <= polls.get(path, 0) for path, n in self._polls().items()):
+        while not self._recovered(owed, polls):
             if mono_ns() > deadline:
                 return Outcome(kill.target, at, back, None)
             await asyncio.sleep(_STEP_S)
         return Outcome(kill.target, at, back, (mono_ns() - killed) / NS)
 
     async def _present(self) -> int:
-        """Return how many rows have been sent by now: the simulator's next word."""
-        last = self._statuses.get("simulator")
-        while self._statuses.get("simulator") is last:
-            await asyncio.sleep(_STEP_S)
+        """Return how many rows have been sent by now: the simulator's next word, and the gateway's after it."""
+        for role in ("simulator", "gateway"):
+            last = self._statuses.get(role)
+            while self._statuses.get(role) is last:  # noqa: ASYNC110 - statuses have no event
+                await asyncio.sleep(_STEP_S)
         return int(self._statuses["simulator"].get("owed_rows", 0))
+
+    def _recovered(self, owed: int, polls: Mapping[str, int]) -> bool:
+        if self._settled() < owed or self._statuses["gateway"].get("open_gaps"):
+            return False
+        return all(n > polls.get(path, 0) for path, n in self._polls().items())
 
     def _settled(self) -> int:
         """Return the rows that are stored, or lost with notice."""
         stored = self._statuses.get("platform", {}).get("stored", {})
         told = self._statuses.get("gateway", {}).get("streams", {})
-        return sum(n for path, n in stored.items() if path in self._sent) + sum(
-            counts["lost"] for path, counts in told.items() if path in self._sent
-        )
+        lost = sum(int(counts["lost"]) for path, counts in told.items() if path in self._sent)
+        return lost + sum(int(n) for path, n in stored.items() if path in self._sent)
 
     def _polls(self) -> dict[str, int]:
         told = self._statuses.get("gateway", {}).get("streams", {})
