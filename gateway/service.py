@@ -163,7 +163,11 @@ class Gateway:
                 "full": counts["buffer_full"],
                 "dropped": counts["buffer_dropped"],
             },
-            "dead_letters": {"counts": dict(self.letters.counts), "unkept": self.letters.unkept},
+            "dead_letters": {
+                "counts": dict(self.letters.counts),
+                "unkept": self.letters.unkept,
+                "forgotten": self.letters.forgotten,
+            },
             "sources": {
                 s.name: {
                     "state": s.state,

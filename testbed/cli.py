@@ -17,6 +17,7 @@ from core.errors import RunError, StoreError, TestbedError, WireError
 from testbed import (
     cli_bench,
     cli_chamber,
+    cli_deadletters,
     cli_drill,
     cli_evaluate,
     cli_features,
@@ -130,6 +131,7 @@ app.add_typer(cli_security.users, name="users")
 app.command()(cli_security.audit)
 app.add_typer(cli_bench.app, name="bench")
 app.command()(cli_drill.drill)
+app.add_typer(cli_deadletters.app, name="deadletters")
 cli_roles.register(app)
 
 
