@@ -17,7 +17,7 @@ from core.config import Config, Duration
 from core.errors import StoreError, StoreUnavailable
 from core.metrics import Metrics
 from core.ports import Note, Stage
-from gateway.buffer import DRAINED
+from gateway.buffer_file import DRAINED
 from gateway.deadletters import DeadLetterConfig, DeadLetters
 from gateway.feed import Feed, Translation
 from gateway.reader import BufferReader, Record
