@@ -161,6 +161,7 @@ class Gateway:
                 "queued": self.buffer.queued,
                 "commits": counts["commits"],
                 "full": counts["buffer_full"],
+                "over_limit": self.buffer.full,
                 "dropped": counts["buffer_dropped"],
             },
             "dead_letters": {
