@@ -18,6 +18,7 @@ from gateway.kinds import GatewayConfig
 from simulator.domain import DomainConfig
 from simulator.faults import FaultConfig
 from simulator.world import WorldConfig
+from testbed.compare.config import CompareConfig
 from testbed.examination import CmapssExam
 
 LEAD_NS = 2 * NS
@@ -63,6 +64,7 @@ class ScenarioConfig(Config):
     gateway: GatewayConfig | None = None
     analytics: AnalyticsConfig = AnalyticsConfig()
     examination: CmapssExam | None = None
+    compare: CompareConfig | None = None
 
     def start_ns(self) -> int:
         """Resolve ``start`` to ns UTC; ``now`` lies a moment ahead, so that the world is built by then."""

@@ -1,7 +1,8 @@
 """Maintenance policies: run to failure, periodic, condition-based, predictive.
 
 The state a policy is given has, by device: ``age_s`` since the last renewal and ``down`` (1: failed or in
-maintenance).
+maintenance). It may have ``window`` and ``pool`` (see `Gate`), and what replaces the policy's own settings for that
+device: ``every_s`` (interval), ``p_act`` (chance at which to act), ``cost_failure`` and ``cost_planned`` (KRW).
 """
 
 from __future__ import annotations
@@ -70,10 +71,17 @@ class Periodic:
     ) -> Orders:
         """Return the orders that are due."""
         every_s = self._config.every / NS
-        old = [d for d, s in state.items() if s.get("age_s", 0.0) >= every_s and self._gate.open(now, d, s)]
+        old = [d for d, s in state.items() if s.get("age_s", 0.0) >= s.get("every_s", every_s)]
+        old = [d for d in old if self._gate.open(now, d, state[d])]
         old.sort(key=lambda d: -state[d]["age_s"])
         out: list[WorkOrder | Command] = []
-        for device in old[: max(0, self._gate.free(now, state))]:
+        free = max(0, self._gate.free(now, state))
+        for device in old:
+            if not free:
+                break
+            if not self._gate.parts(now, state[device]):
+                continue
+            free -= 1
             days = state[device]["age_s"] / _DAY_S
             out += self._gate.order(now, device, f"{days:.1f} days since the last renewal", now)
         return out
@@ -108,7 +116,9 @@ class Condition:
         free = max(0, self._gate.free(now, state))
         out: list[WorkOrder | Command] = []
         for device, finding in findings.items():
-            if free and finding.severity in wanted and self._gate.open(now, device, state.get(device, {})):
+            own = state.get(device, {})
+            fit = free and finding.severity in wanted and self._gate.open(now, device, own)
+            if fit and self._gate.parts(now, own):
                 out += self._gate.order(now, device, finding.text, now)
                 free -= 1
         return out
@@ -125,6 +135,8 @@ class PredictiveConfig(Config):
         Chance at which to act; 0: where the expected cost of waiting passes that of acting.
     persist
         Windows in a row that must say so.
+    urgent
+        Chance from which not to wait for a time when production stands still anyway.
     """
 
     kind: Literal["predictive"] = "predictive"
@@ -132,6 +144,7 @@ class PredictiveConfig(Config):
     cost_planned: float = Field(default=3_000_000.0, gt=0)
     p_failure: float = Field(default=0.0, ge=0, le=1)
     persist: int = Field(default=3, ge=1)
+    urgent: float = Field(default=1.0, gt=0, le=1)
     gate: GateConfig = GateConfig()
 
     @property
@@ -158,25 +171,32 @@ class Predictive:
         self, now: int, prognoses: Mapping[str, Prognosis], findings: Mapping[str, Finding], state: State
     ) -> Orders:
         """Return orders for the assets whose expected cost of waiting is too high for long enough."""
-        due = [p for p in prognoses.values() if self._persists(p) >= self._config.persist]
-        due = [p for p in due if self._gate.open(now, p.device, state.get(p.device, {}))]
+        due = [p for p in prognoses.values() if self._persists(p, state) >= self._config.persist]
+        urgent = self._config.urgent
+        due = [p for p in due if self._gate.open(now, p.device, state.get(p.device, {}), p.p_failure >= urgent)]
         due.sort(key=lambda p: (-p.p_failure, p.device))
         out: list[WorkOrder | Command] = []
-        for prognosis in due[: max(0, self._gate.free(now, state))]:
-            out += self._order(now, prognosis)
-            self._held.pop(prognosis.device, None)
+        free = max(0, self._gate.free(now, state))
+        for prognosis in due:
+            own = state.get(prognosis.device, {})
+            if free and self._gate.parts(now, own):
+                out += self._order(now, prognosis, own)
+                self._held.pop(prognosis.device, None)
+                free -= 1
         return out
 
-    def _persists(self, prognosis: Prognosis) -> int:
+    def _persists(self, prognosis: Prognosis, state: State) -> int:
         """Return for how many prognoses in a row the chance has been too high."""
         held, last = self._held.get(prognosis.device, (0, -1))
         if prognosis.t != last:
-            held = held + 1 if prognosis.p_failure >= self._config.threshold else 0
+            act = state.get(prognosis.device, {}).get("p_act", self._config.threshold)
+            held = held + 1 if prognosis.p_failure >= act else 0
             self._held[prognosis.device] = (held, prognosis.t)
         return held
 
-    def _order(self, now: int, prognosis: Prognosis) -> list[WorkOrder | Command]:
-        saving = prognosis.p_failure * self._config.cost_failure - self._config.cost_planned
+    def _order(self, now: int, prognosis: Prognosis, own: Mapping[str, float]) -> list[WorkOrder | Command]:
+        failure = own.get("cost_failure", self._config.cost_failure)
+        saving = prognosis.p_failure * failure - own.get("cost_planned", self._config.cost_planned)
         because = f"; {prognosis.cause}" if prognosis.cause else ""
         reason = (
             f"{prognosis.p_failure:.0%} chance to fail within {prognosis.horizon_s / 3600:.0f} h, "

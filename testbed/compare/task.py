@@ -1,0 +1,87 @@
+"""What one run of a comparison is asked and what it answers: plain values that travel between processes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+
+from analytics.model import TrainedModels
+from analytics.windows import Windows
+from core.catalog import Catalog
+from core.command import Event
+from testbed.scenario import Scenario
+
+PARTS = ("events", "rendering", "features", "scoring", "books")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A policy with what was learnt for it on other seeds.
+
+    Attributes
+    ----------
+    policy
+        One of ``testbed.compare.config.POLICIES``.
+    every_s
+        Interval by kind (periodic).
+    p_act
+        Chance of failure at which to act, by kind (predictive).
+    models
+        Trained models (condition, predictive).
+    """
+
+    policy: str = "run_to_failure"
+    every_s: Mapping[str, float] = field(default_factory=dict)
+    p_act: Mapping[str, float] = field(default_factory=dict)
+    models: TrainedModels | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One world under one policy. ``record`` gives the windows back, to learn from or to score alarms on."""
+
+    scenario: Scenario
+    seed: int
+    days: int
+    plan: Plan = Plan()
+    record: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Record:
+    """What could be observed of a run: windows by layout and events."""
+
+    catalog: Catalog
+    windows: Mapping[str, Windows]
+    events: list[Event]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Result:
+    """What came of a run.
+
+    Attributes
+    ----------
+    figures
+        Value of every KPI of `analytics.kpi.KPIS`.
+    ledger, spans
+        Tables of `testbed.compare.ledger`: every cost, and every state that a machine was in.
+    lives
+        Sealed truth, for evaluation alone.
+    orders
+        Work orders by outcome of their command.
+    profile
+        ns of processor time by part, and ``sim_days``, ``steps`` (SimPy events).
+    """
+
+    policy: str
+    seed: int
+    figures: dict[str, float]
+    ledger: pa.Table
+    spans: pa.Table
+    lives: pa.Table
+    orders: dict[str, int]
+    profile: dict[str, int]
+    record: Record | None = None
