@@ -33,16 +33,17 @@ def wanted(catalog: Catalog, config: AnalyticsConfig, kinds: Sequence[str]) -> d
 
 
 class Reducer:
-    """Reduces rows to windows as the live path does, and keeps them if asked."""
+    """Reduces rows to windows as the live path does, from ``origin`` (ns UTC) on; keeps them if asked."""
 
-    def __init__(self, grid_ns: int, keep: bool = False) -> None:
+    def __init__(self, grid_ns: int, origin: int, keep: bool = False) -> None:
         self._grid_ns = grid_ns
+        self._origin = origin
         self._keep = keep
         self._kept: dict[str, list[Windows]] = {}
 
     def take(self, batches: Iterable[Batch]) -> list[Windows]:
         """Return the windows of rows of whole windows."""
-        out = [reduce(batch, self._grid_ns, fast=False, stats=STATS) for batch in batches]
+        out = [reduce(batch, self._grid_ns, fast=False, stats=STATS, origin=self._origin) for batch in batches]
         if self._keep:
             for windows in out:
                 self._kept.setdefault(windows.layout.name, []).append(windows)

@@ -118,7 +118,8 @@ def make_plan(
             taps = plan.taps.setdefault(layout, [])
             if tap not in taps:
                 taps.append(tap)
-        plan.states |= {s.layout.name: c for s in device.streams for c in s.layout.channels if is_state(c)}
+        told = [(s.layout.name, c) for s in device.streams for c in s.layout.channels if is_state(c)]
+        plan.states |= dict(sorted(told, key=lambda pair: pair[1].name == "state"))  # the common one wins over others
     return plan
 
 

@@ -2,7 +2,8 @@
 
 The state a policy is given has, by device: ``age_s`` since the last renewal and ``down`` (1: failed or in
 maintenance). It may have ``window`` and ``pool`` (see `Gate`), and what replaces the policy's own settings for that
-device: ``every_s`` (interval), ``p_act`` (chance at which to act), ``cost_failure`` and ``cost_planned`` (KRW).
+device: ``every_s`` (interval), ``cost_failure`` and ``cost_planned`` (KRW), ``loss`` (KRW a day that its wear costs
+in scrap), ``limit`` (KRW a day above which waiting is dearer than renewing).
 """
 
 from __future__ import annotations
@@ -124,6 +125,12 @@ class Condition:
         return out
 
 
+def waiting(p_failure: float, horizon_s: float, own: Mapping[str, float]) -> float:
+    """Return what a day of waiting is expected to cost, KRW."""
+    risk = p_failure * max(own.get("cost_failure", 0.0) - own.get("cost_planned", 0.0), 0.0)
+    return risk * _DAY_S / horizon_s + own.get("loss", 0.0)
+
+
 class PredictiveConfig(Config):
     """Maintain when a failure within the horizon costs more than the maintenance now.
 
@@ -189,10 +196,19 @@ class Predictive:
         """Return for how many prognoses in a row the chance has been too high."""
         held, last = self._held.get(prognosis.device, (0, -1))
         if prognosis.t != last:
-            act = state.get(prognosis.device, {}).get("p_act", self._config.threshold)
-            held = held + 1 if prognosis.p_failure >= act else 0
+            held = held + 1 if self._too_dear(prognosis, state.get(prognosis.device, {})) else 0
             self._held[prognosis.device] = (held, prognosis.t)
         return held
+
+    def _too_dear(self, prognosis: Prognosis, own: Mapping[str, float]) -> bool:
+        """Tell whether waiting costs more than renewing.
+
+        With a ``limit`` this is the rule of Makis and Jardine (1992): renew as soon as what waiting costs a day,
+        p (C_f - C_p) / horizon and what wear loses, passes the least long-run cost a day. Otherwise p alone counts.
+        """
+        if "limit" not in own:
+            return prognosis.p_failure >= self._config.threshold
+        return waiting(prognosis.p_failure, prognosis.horizon_s, own) >= own["limit"]
 
     def _order(self, now: int, prognosis: Prognosis, own: Mapping[str, float]) -> list[WorkOrder | Command]:
         failure = own.get("cost_failure", self._config.cost_failure)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from analytics.kpi import Tally, tally, total
 from core.clock import NS
@@ -20,6 +21,7 @@ from testbed.compare.calendar import Calendar
 from testbed.compare.config import CompareConfig
 from testbed.compare.ledger import SPANS, Ledger, late_trucks
 
+_MEMORY = 0.3  # weight of the latest shift
 _GROUPS = ("maintenance", "downtime", "scrap", "late", "energy")
 
 
@@ -51,6 +53,9 @@ class Books:
         self._since = {path: Counters() for path in assets}
         self._good: dict[str, list[float]] = {p: [] for p, a in assets.items() if a.spec.kind == config.orders.kind}
         self._shifts = 0
+        self._seen = dict(self._since)
+        self._shifts_a_day = config.calendar.days / 7.0 * config.calendar.shifts
+        self.loss = {p: 0.0 for p, a in assets.items() if config.costs.of(a.spec.kind).scrap}
 
     def shift(self, changes: tuple[Ints, Ints, Ints], events: Iterable[Event]) -> None:
         """Take in the state changes and events of the shift that is over; once a day read the counters."""
@@ -59,9 +64,20 @@ class Books:
             if event.name == "tool-changed":
                 kind = self._assets[event.device].spec.kind
                 self.ledger.add(event.t, event.device, kind, "tool", 1.0, self.config.costs.of(kind).planned_parts)
+        self._lose()
         self._shifts += 1
         if self._shifts % self.calendar.a_day == 0:
             self._day()
+
+    def _lose(self) -> None:
+        """Keep what scrap costs a day (KRW): a running mean over the shifts that made something."""
+        for path in self.loss:
+            asset = self._assets[path]
+            now = counters(asset)
+            made, self._seen[path] = now - self._seen[path], now
+            if made.made > 0:
+                krw = made.scrap * self.config.costs.of(asset.spec.kind).scrap * self._shifts_a_day
+                self.loss[path] += _MEMORY * (krw - self.loss[path]) if self.loss[path] else krw
 
     def _day(self) -> None:
         t = self._start + self._shifts * self.calendar.shift
@@ -98,12 +114,15 @@ class Books:
         worked = self.calendar.worked(begin, until, self._shifts)
         spent = (until - begin) / NS
         busy = worked if spec.kind in self.config.calendar.kinds else spent
-        for i in np.flatnonzero(np.isin(codes, (int(State.FAILED), int(State.MAINTENANCE)))).tolist():
+        for i in np.flatnonzero(_is_down(codes)).tolist():
             note = self.ledger.failure if codes[i] == State.FAILED else self.ledger.maintenance
             at_rest = busy[i] - worked[i]  # a machine that has no work then loses none
             note(self._start + int(begin[i]), spec.path, spec.kind, worked[i] / 3600.0, at_rest / 3600.0)
-        names = [STATES[c] for c in codes.tolist()]
-        spans.append(_spans(spec, names, begin + self._start, until + self._start, busy, worked))
+        down = _is_down(codes)
+        names = [STATES[c] for c in codes[down].tolist()]
+        spans.append(
+            _spans(spec, names, begin[down] + self._start, until[down] + self._start, busy[down], worked[down])
+        )
         made = self._since[spec.path]
         ideal = made.made * _pace(asset)
         return tally(
@@ -158,6 +177,10 @@ def costs_of(ledger: pa.Table) -> dict[str, float]:
     }
 
 
+def _is_down(codes: Ints) -> NDArray[np.bool_]:
+    return np.isin(codes, (int(State.FAILED), int(State.MAINTENANCE)))
+
+
 def _pace(asset: Asset) -> float:
     """Return the planned time (s) a unit takes, 0 where nothing is made."""
     speed = getattr(asset.config, "speed", 0.0)
@@ -167,9 +190,8 @@ def _pace(asset: Asset) -> float:
 
 
 def _spans(
-    spec: DeviceSpec, names: list[str], t0: Ints, t1: Ints, busy: np.ndarray[tuple[int], np.dtype[np.float64]],
-    worked: np.ndarray[tuple[int], np.dtype[np.float64]],
-) -> pa.Table:  # fmt: skip
+    spec: DeviceSpec, names: list[str], t0: Ints, t1: Ints, busy: NDArray[np.float64], worked: NDArray[np.float64]
+) -> pa.Table:
     n = len(names)
     columns = [[spec.path] * n, [spec.kind] * n, names, t0, t1, busy, worked]
     return pa.table(dict(zip(SPANS.names, columns, strict=True)), schema=SPANS)

@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+import numpy as np
+
 from analytics.config import AnalyticsConfig
 from analytics.feedback.maintenance import ConditionConfig, PeriodicConfig, PredictiveConfig, RunToFailureConfig
 from analytics.shifts import LifeBook, Opinion, Reducer, Watch, wanted
@@ -47,9 +49,11 @@ class _Run:
         self.books = Books(self.config, self.world.assets, self.world.start, self.kinds)
         self.calendar = self.books.calendar
         self.machines = {p: a for p, a in self.world.assets.items() if a.components and a.spec.kind in self.kinds}
-        self.lives = LifeBook(self._in_service())
+        self.since = self._in_service()
+        self.lives = LifeBook(self.since)
+        self.loss: dict[str, list[float]] = {}
         self.policy = build(task.plan, self.config)
-        self.reducer = Reducer(self.analytics.grid, keep=task.record)
+        self.reducer = Reducer(self.analytics.grid, self.world.start, keep=task.record)
         self.watch = self._watch()
         self.events: list[Event] = []
         self.orders: Counter[str] = Counter()
@@ -63,11 +67,15 @@ class _Run:
         with self._clock("books"):
             figures, ledger, spans = self.books.close()
         lives = self.world.close_truth().tables()["lives"]
-        record = Record(self.world.catalog, self.reducer.kept(), self.events) if self.task.record else None
+        record = self._record() if self.task.record else None
         profile = {**self.spent, "sim_days": self.task.days, "steps": self._steps() - steps}
         return Result(
             self.task.plan.policy, self.task.seed, figures, ledger, spans, lives, dict(self.orders), profile, record
         )
+
+    def _record(self) -> Record:
+        loss = {path: np.array(krw) for path, krw in self.loss.items()}
+        return Record(self.world.catalog, self.reducer.kept(), self.events, self.since, loss)
 
     def _world(self) -> World:
         scenario, sample = self.task.scenario, self.config.sample
@@ -113,6 +121,8 @@ class _Run:
             self._hear(notes)
             self.books.shift(world.states(), events)
             self.lives.hear(events)
+            for path, krw in self.books.loss.items() if self.task.record else ():
+                self.loss.setdefault(path, []).append(krw)
             if self.task.record:
                 self.events += events
         opinion = self._opinion(t0, t1, events)
@@ -156,8 +166,10 @@ class _Run:
         }
         if kind in plan.every_s:
             out["every_s"] = plan.every_s[kind]
-        if kind in plan.p_act:
-            out["p_act"] = plan.p_act[kind]
+        if kind in plan.limit:
+            out |= {"limit": plan.limit[kind], "loss": self.books.loss.get(asset.spec.path, 0.0)}
+        if kind in plan.failure:
+            out["cost_failure"] = plan.failure[kind]
         return out
 
     def _hear(self, notes: Sequence[object]) -> None:

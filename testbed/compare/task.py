@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from analytics.model import TrainedModels
 from analytics.windows import Windows
@@ -26,15 +28,16 @@ class Plan:
         One of ``testbed.compare.config.POLICIES``.
     every_s
         Interval by kind (periodic).
-    p_act
-        Chance of failure at which to act, by kind (predictive).
+    limit, failure
+        KRW a day of waiting above which to renew, and KRW of a failure as recorded, by kind (predictive).
     models
         Trained models (condition, predictive).
     """
 
     policy: str = "run_to_failure"
     every_s: Mapping[str, float] = field(default_factory=dict)
-    p_act: Mapping[str, float] = field(default_factory=dict)
+    limit: Mapping[str, float] = field(default_factory=dict)
+    failure: Mapping[str, float] = field(default_factory=dict)
     models: TrainedModels | None = None
 
 
@@ -51,11 +54,23 @@ class Task:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Record:
-    """What could be observed of a run: windows by layout and events."""
+    """What could be observed of a run.
+
+    Attributes
+    ----------
+    windows, events
+        Windows by layout, and what devices told.
+    since
+        ns UTC from which each machine's first parts are in service, by the records.
+    loss
+        KRW a day that scrap cost, at the end of each shift, by machine.
+    """
 
     catalog: Catalog
     windows: Mapping[str, Windows]
     events: list[Event]
+    since: Mapping[str, int]
+    loss: Mapping[str, NDArray[np.float64]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
