@@ -61,6 +61,8 @@ class Books:
         """Take in the state changes and events of the shift that is over; once a day read the counters."""
         self._changes.append(changes)
         for event in events:
+            if event.name in ("repaired", "maintained") and event.device in self.loss:
+                self.loss[event.device] = 0.0  # new parts: their loss is measured afresh
             if event.name == "tool-changed":
                 kind = self._assets[event.device].spec.kind
                 self.ledger.add(event.t, event.device, kind, "tool", 1.0, self.config.costs.of(kind).planned_parts)

@@ -85,11 +85,20 @@ class OrderConfig(Config):
 
 
 class LearnConfig(Config):
-    """Seeds that models learn from, and seeds that intervals and thresholds are tuned on; never those compared.
+    """Seeds that models learn from, and seeds that intervals and limits are tuned on; never those compared.
 
-    ``factors`` stretch the periodic interval that the recorded lives suggest; the best of them is kept.
+    Attributes
+    ----------
+    days
+        Length of their runs.
+    train, tune
+        Number of seeds for each.
+    factors, sweep
+        Stretches of the periodic interval that the recorded lives suggest, tried in full on so many tuning seeds; the
+        cheapest is kept.
     """
 
+    days: int = Field(default=180, ge=1)
     train: int = Field(default=8, ge=1)
     tune: int = Field(default=4, ge=1)
     factors: tuple[float, ...] = (0.8, 1.0, 1.25, 1.6)
@@ -107,6 +116,8 @@ class WatchConfig(Config):
         Shifts in a row.
     within
         An alarm is right if the machine fails within this span.
+    settle
+        A failure is predictable if its machine had been observed for this span.
     seeds
         Compared seeds on which alarms are scored.
     """
@@ -115,6 +126,7 @@ class WatchConfig(Config):
     clear_at: float = Field(default=0.3, gt=0, le=1)
     raise_after: int = Field(default=1, ge=1)
     within: Duration = 21 * 86_400 * NS
+    settle: Duration = 3 * 86_400 * NS
     seeds: int = Field(default=6, ge=1)
 
 

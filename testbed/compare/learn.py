@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from analytics.config import AnalyticsConfig, SamplingConfig
 from analytics.history import WindowHistory
+from analytics.lives import lives_of, marks_of_events
 from analytics.model import GroupModel, TrainedModels
 from analytics.renewal import Cycle, Track, at_age, at_limit, cost_rate
 from analytics.replayed import Replayed, replay
@@ -26,7 +29,9 @@ from testbed.scenario import Scenario
 
 _DAY_S = 86_400.0
 _FAILURE_ITEMS = ("downtime", "downtime_at_rest", "repair_parts", "repair_labour", "callout")
-_RENEWAL_ITEMS = ("planned_parts", "planned_labour")
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+Cut = Callable[[Track, float], Cycle | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,36 +97,52 @@ def outlook(history: WindowHistory, config: AnalyticsConfig, model: GroupModel) 
     return replayed, model.prognoser.predict(x)
 
 
-def tracks(scenario: Scenario, results: Sequence[Result], models: TrainedModels) -> list[Track]:
-    """Return every recorded life with its age, its loss and the models' chance of failure, shift by shift."""
+def tracks(scenario: Scenario, results: Sequence[Result], models: TrainedModels | None = None) -> list[Track]:
+    """Return every recorded life with its age and loss, shift by shift, and the models' chance of failure (else 0)."""
     records = [r.record for r in results if r.record is not None]
-    config, history = analysis(scenario), gathered(records)
-    assert scenario.config.compare is not None
-    calendar, start = Calendar(scenario.config.compare.calendar), scenario.config.start_ns()
-    since = {renamed(d, k): t for k, r in enumerate(records) for d, t in r.since.items()}
-    loss = {renamed(d, k): krw for k, r in enumerate(records) for d, krw in r.loss.items()}
+    risks = _risks(scenario, records, models) if models is not None else {}
     out: list[Track] = []
+    for k, (record, result) in enumerate(zip(records, results, strict=True)):
+        out += _of_plant(scenario, record, result.profile["sim_days"], k, risks)
+    return out
+
+
+Risks = Mapping[str, tuple[Ints, Floats]]
+
+
+def _risks(scenario: Scenario, records: Sequence[Record], models: TrainedModels) -> dict[str, tuple[Ints, Floats]]:
+    """Return by device of :func:`gathered`: ends of its windows (ns UTC, ascending) and chances of failure there."""
+    config, history = analysis(scenario), gathered(records)
+    out = {}
     for model in models.models.values():
         replayed, says = outlook(history, config, model)
         samples = replayed.samples
-        for number, life in enumerate(replayed.lives):
-            rows = np.flatnonzero(samples.life == number)
-            begin = since.get(life.device, life.t0) if life.number == 0 else life.t0
-            t = samples.t[rows]
-            shift = (t - start) // calendar.shift
-            lost = loss.get(life.device)
-            out.append(
-                Track(
-                    replayed.plan.kinds[replayed.plan.devices.index(life.device)],
-                    (life.t0 - begin) / NS / _DAY_S,
-                    (life.t1 - begin) / NS / _DAY_S,
-                    life.end == "failure",
-                    (t - begin) / NS / _DAY_S,
-                    np.zeros(len(t)) if lost is None else lost[np.minimum(shift - 1, len(lost) - 1)],
-                    says.p_failure[rows],
-                    np.array([not calendar.works(int(k)) for k in shift], dtype=bool),
-                )
-            )
+        for d, device in enumerate(replayed.plan.devices):
+            rows = np.flatnonzero(samples.device == d)
+            rows = rows[np.argsort(samples.t[rows], kind="stable")]
+            out[device] = samples.t[rows], says.p_failure[rows]
+    return out
+
+
+def _of_plant(scenario: Scenario, record: Record, days: int, k: int, risks: Risks) -> list[Track]:
+    config = scenario.config.compare
+    assert config is not None
+    calendar, start = Calendar(config.calendar), scenario.config.start_ns()
+    shifts = days * calendar.a_day
+    ends = start + (np.arange(shifts, dtype=np.int64) + 1) * calendar.shift
+    free = np.array([not calendar.works(s + 1) for s in range(shifts)])
+    marks = marks_of_events(record.events)
+    out = []
+    for device, since in record.since.items():
+        kind = record.catalog.devices[device].kind
+        lost = record.loss.get(device, np.zeros(shifts))
+        t, p = risks.get(renamed(device, k), (ends, np.zeros(shifts)))
+        for life in lives_of(device, marks.get(device, ()), start, start + shifts * calendar.shift):
+            begin = since if life.number == 0 else life.t0
+            rows = np.flatnonzero((t > life.t0) & (t <= life.t1))
+            shift = (t[rows] - start) // calendar.shift - 1
+            entry, end, age = ((at - begin) / NS / _DAY_S for at in (life.t0, life.t1, t[rows]))
+            out.append(Track(kind, entry, end, life.end == "failure", age, lost[shift], p[rows], free[shift]))
     return out
 
 
@@ -131,17 +152,11 @@ def failure_costs(results: Sequence[Result], config: CompareConfig, kinds: Seque
     for kind in kinds:
         krw = count = 0.0
         for result in results:
-            for row in result.ledger.filter(_is(result, "kind", [kind])).to_pylist():
+            for row in result.ledger.filter(pc.field("kind") == kind).to_pylist():
                 krw += row["krw"] if row["item"] in _FAILURE_ITEMS else 0.0
                 count += row["item"] == "repair_parts"
         out[kind] = krw / count if count else config.costs.failure(kind, down_h)
     return out
-
-
-def _is(result: Result, column: str, values: Sequence[str]) -> object:
-    import pyarrow.compute as pc
-
-    return pc.field(column).isin(list(values))
 
 
 def intervals(lives: Sequence[Track], failure: Mapping[str, float], renewal: Mapping[str, float]) -> dict[str, Choice]:
@@ -165,17 +180,16 @@ def limits(
     return out
 
 
-def _ages(lives: Sequence[Track], kind: str) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+def _ages(lives: Sequence[Track], kind: str) -> Floats:
     oldest = max((t.exit for t in lives if t.kind == kind), default=1.0)
     return np.geomspace(max(2.0, oldest / 40.0), max(oldest, 3.0), 40)
 
 
 def _best(
     lives: Sequence[Track], kind: str, failure: Mapping[str, float], renewal: Mapping[str, float],
-    settings: np.ndarray[tuple[int], np.dtype[np.float64]], cut: object,
+    settings: Floats, cut: Cut,
 ) -> Choice:  # fmt: skip
     mine = [t for t in lives if t.kind == kind]
-    assert callable(cut)
 
     def rate(setting: float) -> float:
         cycles = [c for t in mine if (c := cut(t, setting)) is not None]

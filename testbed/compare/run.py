@@ -44,7 +44,7 @@ class _Run:
         self.task, self.config = task, scenario.config.compare
         self.analytics = scenario.config.analytics.model_copy(update={"grid": self.config.calendar.shift})
         self.kinds = maintained(scenario.domains, self.analytics)
-        self.looks = task.record or task.plan.policy in ("condition", "predictive")
+        self.looks = task.record == "windows" or task.plan.policy in ("condition", "predictive")
         self.world = self._world()
         self.books = Books(self.config, self.world.assets, self.world.start, self.kinds)
         self.calendar = self.books.calendar
@@ -53,7 +53,7 @@ class _Run:
         self.lives = LifeBook(self.since)
         self.loss: dict[str, list[float]] = {}
         self.policy = build(task.plan, self.config)
-        self.reducer = Reducer(self.analytics.grid, self.world.start, keep=task.record)
+        self.reducer = Reducer(self.analytics.grid, self.world.start, keep=task.record == "windows")
         self.watch = self._watch()
         self.events: list[Event] = []
         self.orders: Counter[str] = Counter()

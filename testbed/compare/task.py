@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 import pyarrow as pa
@@ -43,13 +44,14 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One world under one policy. ``record`` gives the windows back, to learn from or to score alarms on."""
+    """One world under one policy. ``record`` asks for what could be observed: ``lives`` (events and losses), or
+    ``windows`` besides, to learn from or to score alarms on."""
 
     scenario: Scenario
     seed: int
     days: int
     plan: Plan = Plan()
-    record: bool = False
+    record: Literal["", "lives", "windows"] = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
