@@ -85,7 +85,7 @@ class Opinion:
 
 
 class Watch:
-    """Models at work on shifts.
+    """Models at work on shifts; several may be taken in at once where nothing can be done in between.
 
     Parameters
     ----------
@@ -100,12 +100,12 @@ class Watch:
         needed = [replace(m, detectors=[]) if use == "prognosis" else replace(m, prognoser=None) for m in told]
         self._groups = [GroupServing(model, config, catalog) for model in needed]
 
-    def shift(self, windows: list[Windows], events: Sequence[Event], begin: int) -> Opinion:
-        """Return what is to be said at the end of the shift that began at ``begin`` (ns UTC)."""
+    def shifts(self, windows: list[Windows], events: Sequence[Event], begin: int, count: int) -> Opinion:
+        """Return what is to be said at the end of ``count`` shifts, of which the first began at ``begin`` (ns UTC)."""
         out = Opinion()
         for group in self._groups:
             group.hear(events)
-            _, prognoses = group.windows(windows, begin, 1)
+            _, prognoses = group.windows(windows, begin, count, last_only=True)
             out.prognoses |= {p.device: p for p in prognoses}
             for (device, detector), finding in group.findings.items():
                 known = out.findings.get(device)

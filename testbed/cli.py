@@ -14,7 +14,7 @@ from rich.table import Table
 
 from core.clock import NS, parse_duration
 from core.errors import RunError, StoreError, TestbedError, WireError
-from testbed import cli_chamber, cli_roles, cli_tools
+from testbed import cli_chamber, cli_compare, cli_roles, cli_tools
 
 app = typer.Typer(
     help="IIoT reference testbed: a virtual city on real protocols, with the loop closed.", no_args_is_help=True
@@ -105,6 +105,7 @@ def doctor(data_dir: DataDir = DATA_DIR, as_json: Annotated[bool, typer.Option("
 
 # in the order in which --help lists them: what people need first stands first
 cli_tools.register(app)
+cli_compare.register(app)
 app.add_typer(cli_tools.config, name="config")
 app.add_typer(cli_chamber.app, name="chamber")
 app.add_typer(cli_tools.guideline, name="guideline")

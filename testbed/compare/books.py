@@ -57,9 +57,12 @@ class Books:
         self._shifts_a_day = config.calendar.days / 7.0 * config.calendar.shifts
         self.loss = {p: 0.0 for p, a in assets.items() if config.costs.of(a.spec.kind).scrap}
 
-    def shift(self, changes: tuple[Ints, Ints, Ints], events: Iterable[Event]) -> None:
-        """Take in the state changes and events of the shift that is over; once a day read the counters."""
+    def states(self, changes: tuple[Ints, Ints, Ints]) -> None:
+        """Take in changes of state: (UTC ns, place of the machine, state)."""
         self._changes.append(changes)
+
+    def shift(self, events: Iterable[Event]) -> None:
+        """Take in the events of the shift that is over, and read the counters."""
         for event in events:
             if event.name in ("repaired", "maintained") and event.device in self.loss:
                 self.loss[event.device] = 0.0  # new parts: their loss is measured afresh

@@ -56,6 +56,7 @@ class _Run:
         self.reducer = Reducer(self.analytics.grid, self.world.start, keep=task.record == "windows")
         self.watch = self._watch()
         self.events: list[Event] = []
+        self.seen, self.told = 0, 0  # simulated ns, and events, up to which models have looked
         self.orders: Counter[str] = Counter()
         self.asked: set[str] = set()
         self.spent = dict.fromkeys(PARTS, 0)
@@ -107,7 +108,7 @@ class _Run:
         return out
 
     def _shift(self, k: int) -> None:
-        t0, t1 = k * self.calendar.shift, (k + 1) * self.calendar.shift
+        t1 = (k + 1) * self.calendar.shift
         world = self.world
         with self._clock("events"):
             works = self.calendar.works(k)
@@ -119,17 +120,28 @@ class _Run:
             notes = world.notes()
             events = [note for note in notes if isinstance(note, Event)]
             self._hear(notes)
-            self.books.shift(world.states(), events)
+            self.books.shift(events)
             self.lives.hear(events)
+            self.events += events
             for path, krw in self.books.loss.items() if self.task.record else ():
                 self.loss.setdefault(path, []).append(krw)
-            if self.task.record:
-                self.events += events
-        opinion = self._opinion(t0, t1, events)
+        last = k + 1 == self.task.days * self.calendar.a_day
+        if not self._can_act(k + 1) and not last:
+            return  # nothing can be ordered now: what happened is looked at when something can
+        opinion = self._opinion(t1)
         with self._clock("scoring"):
             self._decide(k + 1, t1, opinion)
 
-    def _opinion(self, t0: int, t1: int, events: list[Event]) -> Opinion:
+    def _can_act(self, shift: int) -> bool:
+        """Tell whether an order may go out before a shift: production stands still then, or there are urgent ones."""
+        return not self.calendar.works(shift) or self.config.urgent < 1.0
+
+    def _opinion(self, t1: int) -> Opinion:
+        """Return what models say of the shifts since the last decision."""
+        t0, self.seen = self.seen, t1
+        fresh, self.told = self.events[self.told :], len(self.events)
+        with self._clock("books"):
+            self.books.states(self.world.states())
         if not self.looks:
             self.world.leave_out(t1)
             return Opinion()
@@ -140,7 +152,8 @@ class _Run:
         if self.watch is None:
             return Opinion()
         with self._clock("scoring"):
-            return self.watch.shift(windows, events, self.world.start + t0)
+            count = (t1 - t0) // self.calendar.shift
+            return self.watch.shifts(windows, fresh, self.world.start + t0, count)
 
     def _decide(self, shift: int, t: int, opinion: Opinion) -> None:
         now = self.world.start + t
