@@ -30,15 +30,17 @@ class Raised:
     life: int
 
 
-def raised(lives: Sequence[Life], life: NDArray[np.int64], t: NDArray[np.int64], p: Floats, how: AlarmConfig, at: float) -> list[Raised]:  # fmt: skip
+def raised(
+    lives: Sequence[Life], life: NDArray[np.int64], t: NDArray[np.int64], p: Floats, how: AlarmConfig, at: float
+) -> list[Raised]:
     """Return the alarms that chances of failure ``p: float64[n]`` raise, life by life."""
-    out = []
+    out: list[Raised] = []
     for number in np.unique(life).tolist():
         rows = np.flatnonzero(life == number)
         alarm = Alarms(how, 1)
-        for row in rows[np.argsort(t[rows], kind="stable")].tolist():
-            if len(alarm.update(p[row : row + 1], at)[0]):
-                out.append(Raised(lives[number].device, int(t[row]), number))
+        ordered = rows[np.argsort(t[rows], kind="stable")].tolist()
+        up = [row for row in ordered if len(alarm.update(p[row : row + 1], at)[0])]
+        out += [Raised(lives[number].device, int(t[row]), number) for row in up]
     return out
 
 
@@ -82,7 +84,9 @@ def score(
     for device, times in failures.items():
         for failed in times:
             since = max((b for b in begun[device] if b <= failed), default=span[0])
-            first = min((a for a in by_device.get(device, ()) if max(since, failed - within) <= a < failed), default=None)
+            first = min(
+                (a for a in by_device.get(device, ()) if max(since, failed - within) <= a < failed), default=None
+            )
             every += 1
             known += first is not None
             if failed - since >= settle:

@@ -160,7 +160,7 @@ def tally(
         busy=whole,
         failures=int(failed.sum()),
         repair=float(lasted[failed].sum()),
-        **{element: seconds for element, seconds in spent.items()},
+        **spent,
         **counts,
     )
 

@@ -22,10 +22,14 @@ def compare(
     days: Annotated[int, typer.Option(help="Simulated days of each.")] = 180,
     profile: Annotated[bool, typer.Option("--profile", help="Show ms a simulated day by part.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
-    out: Annotated[Optional[Path], typer.Option("--out", help="New or empty folder for report, pictures, books.")] = None,
+    out: Annotated[
+        Optional[Path], typer.Option("--out", help="New or empty folder for report, pictures, books.")
+    ] = None,
     jobs: Annotated[int, typer.Option(help="Processes on this machine; 0: one a core.", min=0)] = 0,
     dask: Annotated[Optional[str], typer.Option(help="Address of a Dask scheduler instead.")] = None,
-    data: Annotated[Optional[Path], typer.Option("--data", envvar="IIOT_DATA", help="Folder of real data sets.")] = None,
+    data: Annotated[
+        Optional[Path], typer.Option("--data", envvar="IIOT_DATA", help="Folder of real data sets.")
+    ] = None,
 ) -> None:
     """Run the same worlds under several maintenance policies and say what each is worth."""
     from rich.console import Console
@@ -46,7 +50,13 @@ def compare(
     console, began = Console(stderr=True), mono_ns()
     count = jobs or os.cpu_count() or 1
     workers: pool.Workers = pool.Dask(dask) if dask else pool.Processes(count) if count > 1 else pool.Here()
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())  # fmt: skip
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
     with Bars(*columns, console=console) as bars, workers:
         outcome = Comparison(spec, names, seeds, days).run(workers, _progress(bars))
     report = outcome.report | {"wall_s": round((mono_ns() - began) / NS, 1)}

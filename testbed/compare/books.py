@@ -129,10 +129,8 @@ class Books:
             _spans(spec, names, begin[down] + self._start, until[down] + self._start, busy[down], worked[down])
         )
         made = self._since[spec.path]
-        ideal = made.made * _pace(asset)
-        return tally(
-            codes, begin, end, STATES, busy, float(busy.sum()), made=made.made, good=made.good, scrap=made.scrap, ideal=ideal
-        )  # fmt: skip
+        counts = {"made": made.made, "good": made.good, "scrap": made.scrap, "ideal": made.made * _pace(asset)}
+        return tally(codes, begin, end, STATES, busy, float(busy.sum()), **counts)
 
     def _late(self) -> None:
         days = [

@@ -27,7 +27,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Where a comparison tells how far it is: ``begin(what, steps)``, then ``step()`` for each, and lines for people."""
+    """Where a comparison tells how far it is: ``begin(what, steps)``, then ``step()`` for each; lines by ``say``."""
 
     begin: Callable[[str, int], None]
     step: Callable[[], None]
@@ -61,9 +61,15 @@ def check(scenario: Scenario, policies: Sequence[str], count: int, days: int) ->
     if days < MIN_DAYS:
         raise ConfigError("--days", f"{days} days are too short", f"at least {MIN_DAYS}, a week of shifts")
     if scenario.config.start == "now":
-        raise ConfigError(f"{path}:start", "a comparison needs a fixed start", "write a Monday, e.g. 2026-01-05T06:00:00+09:00")
+        raise ConfigError(
+            f"{path}:start", "a comparison needs a fixed start", "write a Monday, e.g. 2026-01-05T06:00:00+09:00"
+        )
     if not maintained(scenario.domains, scenario.config.analytics):
-        raise ConfigError(f"{path}:domains", "no machine of the model groups wears", "add equipment that wears, or its kind to analytics.groups")
+        raise ConfigError(
+            f"{path}:domains",
+            "no machine of the model groups wears",
+            "add equipment that wears, or its kind to analytics.groups",
+        )
     return config
 
 
@@ -132,7 +138,10 @@ class Comparison:
         results = workers.map(tasks, progress.step)
         training, tuning = results[: config.learn.train], results[config.learn.train :]
         kinds = maintained(self._scenario.domains, self._scenario.config.analytics)
-        service = max(d.repair for d in self._scenario.domains) / 3.6e12, max(d.maintain for d in self._scenario.domains) / 3.6e12
+        service = (
+            max(d.repair for d in self._scenario.domains) / 3.6e12,
+            max(d.maintain for d in self._scenario.domains) / 3.6e12,
+        )
         failure = learn.failure_costs(results, config, kinds, service[0])
         renewal = {k: config.costs.planned(k, service[1]) for k in kinds}
         learnt: dict[str, Any] = {"failure_krw": failure, "renewal_krw": renewal}
@@ -148,7 +157,9 @@ class Comparison:
             lives = learn.tracks(self._scenario, tuning, models)
             horizon = min(m.prognoser.horizon_s for m in models.models.values() if m.prognoser) / 86_400.0
             found = learn.limits(lives, failure, renewal, horizon)
-            plans["predictive"] = Plan("predictive", limit={k: c.value for k, c in found.items()}, failure=failure, models=models)
+            plans["predictive"] = Plan(
+                "predictive", limit={k: c.value for k, c in found.items()}, failure=failure, models=models
+            )
             learnt["limits"] = _choices(found)
         if "periodic" in self._policies:
             found = learn.intervals(learn.tracks(self._scenario, results), failure, renewal)
@@ -161,7 +172,9 @@ class Comparison:
         self, config: CompareConfig, found: Mapping[str, learn.Choice], workers: Workers, progress: Progress
     ) -> tuple[Plan, dict[str, float]]:
         """Return the periodic plan whose stretch is the cheapest in full worlds, and each stretch's KRW."""
-        chances = [Plan("periodic", {k: c.value * f * 86_400.0 for k, c in found.items()}) for f in config.learn.factors]
+        chances = [
+            Plan("periodic", {k: c.value * f * 86_400.0 for k, c in found.items()}) for f in config.learn.factors
+        ]
         chosen = range(min(config.learn.sweep, config.learn.tune))
         tasks = [Task(self._scenario, self._seed("tune", i), config.learn.days, p) for p in chances for i in chosen]
         progress.begin("tuning: periodic intervals", len(tasks))
@@ -192,7 +205,9 @@ def profile(results: Sequence[Result]) -> dict[str, dict[str, float]]:
 
 
 def _choices(found: Mapping[str, learn.Choice]) -> dict[str, dict[str, float]]:
-    return {k: {"value": c.value, "krw_day": c.krw_day, "krw_day_run_to_failure": c.idle_krw_day} for k, c in found.items()}
+    return {
+        k: {"value": c.value, "krw_day": c.krw_day, "krw_day_run_to_failure": c.idle_krw_day} for k, c in found.items()
+    }
 
 
 def _added(counts: Sequence[Mapping[str, int]]) -> dict[str, int]:

@@ -12,7 +12,7 @@ from core.errors import ConfigError
 from testbed.compare.config import CompareConfig
 from testbed.compare.ledger import prices
 from testbed.compare.plot import draw
-from testbed.compare.show import alarm_lines, heads, learnt_lines, rows
+from testbed.compare.show import alarm_lines, difference_heads, differences, heads, learnt_lines, rows
 from testbed.compare.task import Result
 
 
@@ -62,18 +62,17 @@ def _plain(value: Any) -> Any:
 
 def page(report: Mapping[str, Any], pictures: Sequence[str]) -> str:
     """Return the comparison on one page of Markdown."""
-    names = heads(report)
     lines = [
         f"# What maintenance is worth: {report['scenario']}",
         "",
-        f"{len(report['seeds'])} seeds, {report['days']} days each, the same worlds under every policy. Means over seeds; "
-        "differences are paired by seed, with 95 % intervals (seeds resampled).",
+        f"{len(report['seeds'])} seeds, {report['days']} days each, the same worlds under every policy. "
+        "Means over seeds; differences are paired by seed, with 95 % intervals (seeds resampled).",
         "",
         *[f"![{p}]({p})" for p in pictures if p.endswith(".png")],
         "",
-        "| " + " | ".join(names) + " |",
-        "|" + "---|" * 2 + "---:|" * (len(names) - 2),
-        *["| " + " | ".join(cells) + " |" for cells in rows(report)],
+        *_grid(heads(report), rows(report)),
+        "",
+        *(_grid(difference_heads(report), differences(report)) if len(report["policies"]) > 1 else ()),
         "",
         *[f"- {line}" for line in (*learnt_lines(report), *alarm_lines(report))],
         "",
@@ -81,3 +80,9 @@ def page(report: Mapping[str, Any], pictures: Sequence[str]) -> str:
         "`spans/*.parquet`, the sealed truth of all lives in `truth/*.parquet`.",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _grid(names: Sequence[str], lines: Sequence[Sequence[str]]) -> list[str]:
+    """Return a Markdown table."""
+    head = ["| " + " | ".join(names) + " |", "|---|" + "---:|" * (len(names) - 1)]
+    return head + ["| " + " | ".join(cells) + " |" for cells in lines]

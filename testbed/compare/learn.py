@@ -81,7 +81,7 @@ def train(scenario: Scenario, results: Sequence[Result]) -> TrainedModels:
 
 def every_window(config: AnalyticsConfig, group: str) -> AnalyticsConfig:
     """Return settings under which a replay of the group keeps every window."""
-    sampling = SamplingConfig(every=f"{config.grid}ns", dense_every=f"{config.grid}ns")  # type: ignore[arg-type]
+    sampling = SamplingConfig(every=f"{config.grid}ns", dense_every=f"{config.grid}ns")
     groups = tuple(g.model_copy(update={"sampling": sampling}) for g in config.groups if g.name == group)
     return config.model_copy(update={"groups": groups})
 
@@ -141,12 +141,15 @@ def _of_plant(scenario: Scenario, record: Record, days: int, k: int, risks: Risk
             begin = since if life.number == 0 else life.t0
             rows = np.flatnonzero((t > life.t0) & (t <= life.t1))
             shift = (t[rows] - start) // calendar.shift - 1
-            entry, end, age = ((at - begin) / NS / _DAY_S for at in (life.t0, life.t1, t[rows]))
+            day = NS * _DAY_S
+            entry, end, age = (life.t0 - begin) / day, (life.t1 - begin) / day, (t[rows] - begin) / day
             out.append(Track(kind, entry, end, life.end == "failure", age, lost[shift], p[rows], free[shift]))
     return out
 
 
-def failure_costs(results: Sequence[Result], config: CompareConfig, kinds: Sequence[str], down_h: float) -> dict[str, float]:  # fmt: skip
+def failure_costs(
+    results: Sequence[Result], config: CompareConfig, kinds: Sequence[str], down_h: float
+) -> dict[str, float]:
     """Return what a failure has cost on average by kind, KRW; the price list's figure where none was recorded."""
     out = {}
     for kind in kinds:
@@ -175,7 +178,9 @@ def limits(
         def cut(track: Track, limit: float, dear: float = dear) -> Cycle | None:
             return at_limit(track, limit, dear, horizon_days)
 
-        most = dear / horizon_days + max((float(t.loss.max()) for t in lives if t.kind == kind and len(t.loss)), default=0)
+        most = dear / horizon_days + max(
+            (float(t.loss.max()) for t in lives if t.kind == kind and len(t.loss)), default=0
+        )
         out[kind] = _best(lives, kind, failure, renewal, np.geomspace(most / 1000.0, most, 40), cut)
     return out
 

@@ -27,14 +27,28 @@ ITEMS: Mapping[str, tuple[str, str]] = {
     "energy": ("energy", "kW.h"),
 }
 LEDGER = pa.schema(
-    [("t", pa.int64()), ("device", pa.string()), ("kind", pa.string()), ("item", pa.string()), ("quantity", pa.float64()),
-     ("price", pa.float64()), ("krw", pa.float64())]
-)  # fmt: skip
+    [
+        ("t", pa.int64()),
+        ("device", pa.string()),
+        ("kind", pa.string()),
+        ("item", pa.string()),
+        ("quantity", pa.float64()),
+        ("price", pa.float64()),
+        ("krw", pa.float64()),
+    ]
+)
 #: failures and maintenances in time: ``busy_s`` lies in the machine's planned busy time, ``worked_s`` in working time
 SPANS = pa.schema(
-    [("device", pa.string()), ("kind", pa.string()), ("state", pa.string()), ("t0", pa.int64()), ("t1", pa.int64()),
-     ("busy_s", pa.float64()), ("worked_s", pa.float64())]
-)  # fmt: skip
+    [
+        ("device", pa.string()),
+        ("kind", pa.string()),
+        ("state", pa.string()),
+        ("t0", pa.int64()),
+        ("t1", pa.int64()),
+        ("busy_s", pa.float64()),
+        ("worked_s", pa.float64()),
+    ]
+)
 
 
 @dataclass(slots=True)

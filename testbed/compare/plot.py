@@ -66,12 +66,22 @@ def _costs(axes: Any, report: Mapping[str, Any], language: Language) -> None:
         axes.bar(names, mean, bottom=bottom, color=ink, label=labels[key], width=0.62)
         bottom = [b + m for b, m in zip(bottom, mean, strict=True)]
     total = [report["figures"]["cost_total"]["by_policy"][p] for p in policies]
+    most = max(t["mean"] for t in total) / 1e6 * 1.35
     for i, told in enumerate(total):
         half = (told["high"] - told["low"]) / 2e6
+        top = told["mean"] / 1e6
         if half == half:
-            axes.errorbar(i, told["mean"] / 1e6, yerr=half, color="black", capsize=4, lw=1.2)
-        axes.annotate(f"{told['mean'] / 1e6:,.0f}", (i, told["mean"] / 1e6), xytext=(0, 9), textcoords="offset points", ha="center", weight="bold")  # fmt: skip
-    axes.set_ylim(0, max(t["mean"] for t in total) / 1e6 * 1.3)
+            axes.errorbar(i, top, yerr=half, color="black", capsize=4, lw=1.2)
+            top = min(top + half, most * 0.86)
+        axes.annotate(
+            f"{told['mean'] / 1e6:,.0f}",
+            (i, top),
+            xytext=(0, 5),
+            textcoords="offset points",
+            ha="center",
+            weight="bold",
+        )
+    axes.set_ylim(0, most)
     axes.set_title(_word("left", language), loc="left", weight="bold")
     axes.set_ylabel(_word("cost", language, days=report["days"]))
     axes.legend(frameon=False, fontsize=8, ncols=3, loc="upper center")
@@ -90,9 +100,7 @@ def _differences(axes: Any, report: Mapping[str, Any], language: Language) -> No
         name = _word("versus", language, q=getattr(POLICY_NAMES[other], language))
         axes.errorbar(middle, at, xerr=[low, high], fmt="o", ms=5, capsize=3, color=_INKS[j], label=name)
     axes.axvline(0.0, color="black", lw=0.8)
-    axes.set_xscale("symlog", linthresh=50)
-    ticks = [-100, -50, -25, 0, 25, 50, 100, 500]
-    axes.set_xticks(ticks, [str(t) for t in ticks])
+    axes.set_xlim(-105.0, min(150.0, max(25.0, axes.get_xlim()[1])))
     axes.set_yticks(range(len(shown)), [getattr(k.name, language) for k in shown])
     axes.invert_yaxis()
     axes.set_title(_word("right", language, last=getattr(POLICY_NAMES[last], language)), loc="left", weight="bold")

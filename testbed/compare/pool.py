@@ -21,7 +21,9 @@ class Workers(Protocol):
     """Works on tasks; results come in the order of the tasks, ``done`` is called as each is there."""
 
     def __enter__(self) -> Workers: ...
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None: ...
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None: ...
     def map(self, tasks: Sequence[Task], done: Done) -> list[Result]:
         """Return a result for every task."""
         ...
@@ -113,10 +115,11 @@ class Dask:
         self._client: Any = None
 
     def __enter__(self) -> Dask:
-        from distributed import Client
+        import distributed
 
+        client: Any = distributed.Client
         try:
-            self._client = Client(self._address, timeout="10s", set_as_default=False)
+            self._client = client(self._address, timeout="10s", set_as_default=False)
         except (OSError, TimeoutError, ValueError) as error:
             raise RunError(f"no Dask scheduler answers at {self._address}: start one with `dask scheduler`") from error
         return self
@@ -126,8 +129,9 @@ class Dask:
 
     def map(self, tasks: Sequence[Task], done: Done) -> list[Result]:
         """Return a result for every task."""
-        from distributed import as_completed
+        import distributed
 
+        as_completed: Any = distributed.as_completed
         futures = [self._client.submit(run, task, pure=False) for task in tasks]
         for _ in _steps(as_completed(futures)):
             done()

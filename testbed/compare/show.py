@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from rich.console import Console
 from rich.table import Table
@@ -46,42 +46,55 @@ def percent(paired: Mapping[str, Any]) -> str:
     return text
 
 
-def rows(report: Mapping[str, Any]) -> list[list[str]]:
-    """Return a row for every figure: name, unit, policies, and the last policy against each other one."""
+def rows(report: Mapping[str, Any], language: Literal["en", "ko"] = "en") -> list[list[str]]:
+    """Return a row for every figure: name with unit, and its mean under each policy."""
     policies: Sequence[str] = report["policies"]
     out = []
     for kpi in KPIS:
-        told = report["figures"][kpi.key]
-        cells = [f"{kpi.name.en} {kpi.name.ko}", unit(kpi)]
-        cells += [number(kpi, told["by_policy"][p]["mean"]) for p in policies]
-        cells += [percent(told["paired"][f"{policies[-1]} - {q}"]) for q in policies[:-1]]
-        out.append(cells)
+        told = report["figures"][kpi.key]["by_policy"]
+        name = getattr(kpi.name, language) + (f", {unit(kpi)}" if unit(kpi) else "")
+        out.append([name, *(number(kpi, told[p]["mean"]) for p in policies)])
     return out
 
 
-def heads(report: Mapping[str, Any]) -> list[str]:
+def heads(report: Mapping[str, Any], language: Literal["en", "ko"] = "en") -> list[str]:
     """Return the heads of :func:`rows`."""
-    policies: Sequence[str] = report["policies"]
-    last = POLICY_NAMES[policies[-1]].en
-    return ["", "unit", *(POLICY_NAMES[p].en for p in policies), *(f"{last} vs {POLICY_NAMES[q].en}" for q in policies[:-1])]  # fmt: skip
+    return ["", *(getattr(POLICY_NAMES[p], language) for p in report["policies"])]
+
+
+def differences(report: Mapping[str, Any]) -> list[list[str]]:
+    """Return a row for every figure: how the last policy differs from each other one."""
+    *others, last = report["policies"]
+    figures = report["figures"]
+    return [[kpi.name.en, *(percent(figures[kpi.key]["paired"][f"{last} - {q}"]) for q in others)] for kpi in KPIS]
+
+
+def difference_heads(report: Mapping[str, Any]) -> list[str]:
+    """Return the heads of :func:`differences`."""
+    *others, last = report["policies"]
+    return [f"{POLICY_NAMES[last].en} against", *(POLICY_NAMES[q].en for q in others)]
 
 
 def show(report: Mapping[str, Any], console: Console, with_profile: bool) -> None:
     """Print a comparison."""
-    seeds = len(report["seeds"])
-    title = f"{report['scenario']}: {seeds} seeds x {report['days']} days, means; differences paired, 95 % intervals"
-    table = Table(title=title, box=None)
-    for i, head in enumerate(heads(report)):
-        table.add_column(head, justify="left" if i < 2 else "right")
-    for cells in rows(report):
-        table.add_row(*cells)
-    console.print(table)
-    for line in learnt_lines(report):
-        console.print(line, highlight=False)
-    for line in alarm_lines(report):
+    title = f"{report['scenario']}: {len(report['seeds'])} seeds x {report['days']} days, means"
+    console.print(_table(title, heads(report), rows(report)))
+    if len(report["policies"]) > 1:
+        paired = "differences paired by seed, with 95 % intervals"
+        console.print(_table(paired, difference_heads(report), differences(report)))
+    for line in (*learnt_lines(report), *alarm_lines(report)):
         console.print(line, highlight=False)
     if with_profile:
         console.print(_profile(report["profile"]))
+
+
+def _table(title: str, names: Sequence[str], lines: Sequence[Sequence[str]]) -> Table:
+    table = Table(title=title, box=None)
+    for i, name in enumerate(names):
+        table.add_column(name, justify="right" if i else "left")
+    for cells in lines:
+        table.add_row(*cells)
+    return table
 
 
 def learnt_lines(report: Mapping[str, Any]) -> list[str]:
@@ -103,13 +116,15 @@ def alarm_lines(report: Mapping[str, Any]) -> list[str]:
     out = []
     for group, a in report["alarms"].items():
         text = (
-            f"alarms, {group}: {a['found']} of {a['predictable']} predictable failures found (recall {a['recall']:.2f}), "
-            f"precision {a['precision']:.2f}, {a['false_per_week']:.3f} false a machine-week"
+            f"alarms, {group}: {a['found']} of {a['predictable']} predictable failures found "
+            f"(recall {a['recall']:.2f}), precision {a['precision']:.2f}, "
+            f"{a['false_per_week']:.3f} false a machine-week"
         )
         if "lead_h" in a:
             text += (
                 f", lead time {a['lead_h']:.0f} h in the median ({a['lead_h_p10']:.0f} h in the worst tenth), "
-                f"remaining life off by {a['rul_mae_h']:.0f} h, {a['confidence']:.0%} intervals cover {a['coverage']:.0%}"
+                f"remaining life off by {a['rul_mae_h']:.0f} h, "
+                f"{a['confidence']:.0%} intervals cover {a['coverage']:.0%}"
             )
         out.append(text)
     return out
