@@ -3,7 +3,7 @@
 By the renewal-reward theorem (Barlow and Proschan 1965) the long-run cost rate is the expected cost of a cycle over
 its expected length. A cycle ends with a failure or with a planned renewal, whichever comes first. Lives that were
 already under way when the record began join the risk set at the age they had then (left truncation), open ones leave
-it unfinished (Nelson-Aalen by day of age), so no life is taken for shorter than it was.
+it unfinished (the product-limit estimate of Kaplan and Meier), so no life is taken for shorter than it was.
 """
 
 from __future__ import annotations
@@ -79,25 +79,26 @@ def cost_rate(cycles: list[Cycle], failure: float, renewal: float) -> float:
         return float("nan")
     entry, exit_ = (np.array([getattr(c, name) for c in cycles]) for name in ("entry", "exit"))
     end = np.array([c.end for c in cycles])
-    days = np.arange(int(np.ceil(exit_.max())) + 1)
-    spent = np.clip(exit_[:, None] - days, 0, 1) - np.clip(entry[:, None] - days, 0, 1)
-    at_risk = spent.sum(axis=0)
-    seen = at_risk > 0
-    chance = {}
-    for how in (FAILED, RENEWED):
-        count = np.bincount(exit_[end == how].astype(np.int64), minlength=len(days))[: len(days)]
-        chance[how] = np.where(seen, count / np.maximum(at_risk, 1e-9), 0.0)
-    gone = chance[FAILED] + chance[RENEWED]
-    hazard = 1.0 - np.exp(-gone)
-    alive = np.concatenate([[1.0], np.cumprod(1.0 - hazard)])
-    leaving = alive[:-1] * hazard
-    share = np.divide(chance[FAILED], gone, out=np.zeros_like(gone), where=gone > 0)
-    failing = float((leaving * share).sum())
+    times = np.unique(exit_[end != OPEN])
+    at_risk = ((entry < times[:, None]) & (exit_ >= times[:, None])).sum(axis=1)
+    gone, failed = (
+        ((exit_ == times[:, None]) & np.isin(end, how)).sum(axis=1) for how in ((FAILED, RENEWED), (FAILED,))
+    )
+    alive = np.concatenate([[1.0], np.cumprod(1.0 - gone / at_risk)])  # before each time, and after the last
+    failing = float((alive[:-1] * failed / at_risk).sum())
+    edges = np.concatenate([[0.0], times, [float(exit_.max())]])
+    length = float((alive * np.diff(edges)).sum())
+    cost = failing * failure + (1.0 - failing) * renewal + _lost(cycles, times, alive, float(exit_.max()))
+    return cost / length if length > 0 else float("nan")
+
+
+def _lost(cycles: list[Cycle], times: Floats, alive: Floats, longest: float) -> float:
+    """Return the expected loss of a cycle: the mean loss at each day of age times the chance to get there."""
+    days = np.arange(int(np.ceil(longest)) + 1)
     age = np.concatenate([c.age for c in cycles]).astype(np.int64)
     loss = np.concatenate([c.loss for c in cycles])
-    n = np.bincount(age, minlength=len(days))[: len(days)]
-    mean = np.bincount(age, loss, minlength=len(days))[: len(days)] / np.maximum(n, 1)
-    middle = (alive[:-1] + alive[1:]) / 2.0
-    length = float(middle.sum())
-    cost = failing * failure + (1.0 - failing) * renewal + float((middle * mean).sum())
-    return cost / length if length > 0 else float("nan")
+    seen = np.bincount(age, minlength=len(days))[: len(days)]
+    mean = np.bincount(age, loss, minlength=len(days))[: len(days)] / np.maximum(seen, 1)
+    left = alive[np.searchsorted(times, days + 0.5)]
+    width = np.clip(longest - days, 0.0, 1.0)
+    return float((left * mean * width).sum())

@@ -133,7 +133,7 @@ class Dask:
 
         as_completed: Any = distributed.as_completed
         futures = [self._client.submit(run, task, pure=False) for task in tasks]
-        for _ in _steps(as_completed(futures)):
+        for _ in _steps(as_completed(futures, loop=self._client.loop)):
             done()
         return list(self._client.gather(futures))
 
