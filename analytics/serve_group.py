@@ -205,10 +205,12 @@ class GroupServing:
         every[up] = score
         raised, cleared = self.alarms[name].update(every, threshold)
         at = {int(d): i for i, d in enumerate(up)}
-        raised = np.concatenate([raised, self._worse(name, every, threshold)])
+        worse = self._worse(name, every, threshold)
+        grown = [self._cleared(int(d), name, end, float(every[d]), "has grown worse") for d in worse]
+        raised = np.concatenate([raised, worse])
         out = [self._raised(at[int(d)], int(d), name, float(every[d]), threshold, states, x, end) for d in raised]
         told = [self._cleared(int(d), name, end, float(every[d]), "is back to normal") for d in cleared]
-        return out + [f for f in told if f is not None]
+        return [f for f in grown if f is not None] + out + [f for f in told if f is not None]
 
     def _worse(self, name: str, score: Floats, threshold: float) -> NDArray[np.intp]:
         """Return the devices whose finding was a warning so far and has become an alarm."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from analytics.feedback.gate import GateConfig
@@ -139,6 +141,8 @@ class CompareConfig(Config):
         Period at which channels are read.
     urgent
         Chance of failure within the horizon from which the predictive policy stops production for maintenance.
+    severity
+        Finding on which the condition-based policy acts: a warning is zone C of ISO 20816-3, an alarm zone D.
     """
 
     sample: Duration = 600 * NS
@@ -149,3 +153,4 @@ class CompareConfig(Config):
     watch: WatchConfig = WatchConfig()
     gate: GateConfig = GateConfig()
     urgent: float = Field(default=1.0, gt=0, le=1)
+    severity: Literal["warning", "alarm"] = "warning"

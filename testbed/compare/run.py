@@ -208,7 +208,7 @@ def build(plan: Plan, config: CompareConfig) -> Policy:
     if plan.policy == "periodic":
         return PeriodicConfig(gate=gate).build()
     if plan.policy == "condition":
-        return ConditionConfig(gate=gate).build()
+        return ConditionConfig(gate=gate, severity=config.severity).build()
     if plan.policy == "predictive":
         return PredictiveConfig(gate=gate, persist=1, urgent=config.urgent).build()
     return RunToFailureConfig().build()
