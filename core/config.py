@@ -35,9 +35,9 @@ def _name(value: object) -> object:
 
 
 #: nanoseconds, written as ``90s``, ``250ms``, ``30d`` or a number of seconds
-Duration = Annotated[int, BeforeValidator(_duration)]
+Duration = Annotated[int, BeforeValidator(_duration, json_schema_input_type=str | float)]
 #: ``{ko: …, en: …}`` or one text for both
-Label = Annotated[Name, BeforeValidator(_name)]
+Label = Annotated[Name, BeforeValidator(_name, json_schema_input_type=str | Name)]
 
 M = TypeVar("M", bound=BaseModel)
 

@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 
 from core.clock import NS
 
-Domain = Literal["factory", "logistics", "urban", "third_party"]
+Domain = Literal["factory", "logistics", "urban", "own", "third_party"]
 Protocol = Literal["mqtt", "sparkplug", "opcua", "modbus", "memory"]
 FAST_HZ = 10.0
 

@@ -50,8 +50,9 @@ class Gap:
     heard: int = -1
 
     def missing(self) -> list[Span]:
-        """Return what has not come yet."""
-        return self.track.seen.missing(self.lo, self.hi)
+        """Return what has not come yet and is not lost: two holes may overlap, and their rows are lost once."""
+        track = self.track
+        return [span for lo, hi in track.seen.missing(self.lo, self.hi) for span in track.lost.missing(lo, hi)]
 
 
 @dataclass(frozen=True, slots=True)

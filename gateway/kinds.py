@@ -13,8 +13,10 @@ from gateway.deadletters import DeadLetterConfig
 from gateway.drain import DrainConfig
 from gateway.rules import RuleConfig
 from gateway.sources.memory import MemorySourceConfig
+from gateway.sources.modbus import ModbusSourceConfig
 from gateway.sources.mqtt import MqttSourceConfig
 from gateway.sources.opcua import OpcuaSourceConfig
+from gateway.sources.sparkplug import SparkplugSourceConfig
 from gateway.stages.downsample import DownsampleConfig
 from gateway.stages.units import UnitsConfig
 from gateway.stores.duck import DuckConfig
@@ -24,7 +26,10 @@ from gateway.stores.parquet import ParquetConfig
 from gateway.supervise import SuperviseConfig
 from gateway.validate import ValidateConfig
 
-SourceConfig = Annotated[MqttSourceConfig | OpcuaSourceConfig | MemorySourceConfig, Field(discriminator="kind")]
+SourceConfig = Annotated[
+    MqttSourceConfig | OpcuaSourceConfig | SparkplugSourceConfig | ModbusSourceConfig | MemorySourceConfig,
+    Field(discriminator="kind"),
+]
 StageConfig = Annotated[UnitsConfig | DownsampleConfig, Field(discriminator="kind")]
 StoreConfig = Annotated[DuckConfig | InfluxConfig | MemoryStoreConfig, Field(discriminator="kind")]
 

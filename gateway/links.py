@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
 from core.command import Command, CommandResult
+from core.metrics import Metrics
 
 
 @runtime_checkable
@@ -41,4 +42,24 @@ class Resumes(Protocol):
 
     def resume(self, positions: Mapping[str, int]) -> None:
         """Take the last time (ns) seen of each stream path."""
+        ...
+
+
+@runtime_checkable
+class Counts(Protocol):
+    """Counts what it meets: messages, rejections, requests for births."""
+
+    metrics: Metrics
+
+
+@runtime_checkable
+class Polls(Protocol):
+    """Makes rows by asking: what is emitted is what was due to be asked for."""
+
+    def polled(self) -> Sequence[str]:
+        """Return the paths of the streams whose rows are polls."""
+        ...
+
+    def finish(self) -> None:
+        """Ask no more, and say up to which row was due."""
         ...

@@ -22,7 +22,7 @@ from gateway.commands import CommandRouter
 from gateway.deadletters import DeadLetters
 from gateway.gaps import Ask
 from gateway.kinds import GatewayConfig
-from gateway.links import PublishesResults, Replays, Resumes, Sends
+from gateway.links import Counts, Polls, PublishesResults, Replays, Resumes, Sends
 from gateway.pipeline import Pipeline
 from gateway.rules import Rules
 from gateway.supervise import SourceState, supervise
@@ -114,6 +114,9 @@ class Gateway:
         asked for with less patience from here on. Sources keep running.
         """
         self.validator.gaps.hasty = True
+        for source in self.sources.values():
+            if isinstance(source, Polls):
+                source.finish()
         began = mono_ns()
         timed_out = False
         while not (self._quiet(max(began, self._last_sign()), quiet_s) and self._all_here(expected or {})):
@@ -140,6 +143,7 @@ class Gateway:
             **totals,
             "rejected": counts["rejected"],
             "streams": self.validator.accounting(),
+            "polled": self._polled(),
             "out_of_range": counts["out_of_range"],
             "open_gaps": len(self.validator.gaps),
             "latency_ms": self.metrics.latency_ms(),
@@ -156,10 +160,22 @@ class Gateway:
             },
             "dead_letters": {"counts": dict(self.letters.counts), "unkept": self.letters.unkept},
             "sources": {
-                s.name: {"state": s.state, "reconnects": s.reconnects, "error": s.error} for s in self.states.values()
+                s.name: {
+                    "state": s.state,
+                    "reconnects": s.reconnects,
+                    "error": s.error,
+                    "counts": dict(source.metrics.counts) if isinstance(source, Counts) else {},
+                }
+                for s, source in ((s, self.sources[s.name]) for s in self.states.values())
             },
             "devices": len(self.catalog.devices),
         }
+
+    def _polled(self) -> dict[str, int]:
+        """Return how many rows were due of each stream that is polled and has ever answered."""
+        paths = [path for source in self.sources.values() if isinstance(source, Polls) for path in source.polled()]
+        counts = self.validator.accounting()
+        return {p: sum(counts[p][end] for end in ("received", "rejected", "lost")) for p in paths if p in counts}
 
     async def _serve(self) -> None:
         workers: list[asyncio.Task[None]] = [
@@ -260,7 +276,11 @@ class Gateway:
         """Tell whether every row that was sent has come, or is known not to come."""
         counts = self.validator.accounting()
         ends = ("received", "rejected", "lost")
-        return all(path in counts and sum(counts[path][e] for e in ends) >= n for path, n in expected.items())
+        early = self.validator.unpromised
+        return all(
+            path in counts and sum(counts[path][e] for e in ends) + early.get(path, 0) >= n
+            for path, n in expected.items()
+        )
 
     def _last_sign(self) -> int:
         """Return when something arrived or a source connected last (monotonic ns)."""

@@ -55,6 +55,7 @@ class Validator:
         self._shifts = clock.speed != 0 and not clock.is_wall
         self._foreign: dict[int, bool] = {}
         self._told: set[str] = set()
+        self.unpromised: dict[str, int] = {}  # rows from before the first contact that will not come, by stream path
 
     def check(self, batch: Batch, now: int, remarks: Remarks) -> Batch:
         """Return the rows to keep, with judged quality; ``now`` is monotonic ns."""
@@ -118,9 +119,11 @@ class Validator:
         return sum(self.dedup.last_seen(self.catalog.index(path)) for path in paths)
 
     def _reported(self, loss: Loss) -> Event | None:
-        if loss.head and not self._replays(loss.stream):
-            return None  # nobody promised the rows from before the first contact
         entry = self.catalog.streams[loss.stream]
+        if loss.head:
+            self.unpromised[entry.path] = self.unpromised.get(entry.path, 0) + loss.rows
+            if not self._replays(loss.stream):
+                return None  # nobody promised the rows from before the first contact
         if not loss.head:
             self.metrics.count("lost", loss.rows)
             self.dedup.counts[loss.stream][NAMES.index("lost")] += loss.rows

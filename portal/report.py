@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any
+from typing import Any, get_args
 
 from core.clock import MS, NS
 from core.command import FINAL
+from core.spec import Domain
 from portal.hops import RECEIVED, STORED
 from portal.live import LiveState
 
@@ -26,7 +27,7 @@ def so_far(live: LiveState) -> dict[str, Any]:
             "speed": clock.speed or "max",
             "sim_s": round(sim_s, 3),
             "overruns": loop.value("simulator", "overruns"),
-            "devices": _count((d.domain for d in devices), ("factory", "logistics", "urban", "third_party")),
+            "devices": _count((d.domain for d in devices), get_args(Domain)),
             "protocols": _count((p for d in devices for p in d.protocols), ("mqtt", "sparkplug", "opcua", "modbus")),
             "rows": rows,
             "values_per_s": _values_per_s(live),

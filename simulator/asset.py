@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from numpy.typing import NDArray
 
-from core import seed
+from core import eventlog, seed
 from core.command import Command
 from core.errors import CommandFailed, CommandRefused
 from core.spec import CommandSpec, DeviceSpec
@@ -85,6 +86,10 @@ class Asset(Body):
         """Return what commands do: a text (done at once) or a process whose return value is the text."""
         return {"start": self._start, "stop": self._stop, "maintain": self._maintain, "derate": self._derate}
 
+    def interlock(self) -> str:
+        """Return why it must not start now; empty: it may."""
+        return ""
+
     def repair_s(self, component: Component) -> float:
         """Return how long the repair of a failed component takes, in s."""
         return self.host.service.repair_s
@@ -136,8 +141,11 @@ class Asset(Body):
         self.env.process(self._repair(component))
 
     def _repair(self, component: Component) -> Steps:
-        with self.host.crew.request() as crew:
+        with self.host.crew.request(priority=2 * self.config.priority) as crew:
+            if not crew.triggered:
+                self.tell(eventlog.REPAIR_WAIT, eventlog.compose(component=component.name, busy=self.host.crew.count))
             yield crew
+            self.tell(eventlog.REPAIR_BEGIN, eventlog.compose(component=component.name))
             yield self.seconds(self.repair_s(component))
         self._renew([component])
         self.enter(State.STOPPED if self._off else self._resume)
@@ -164,13 +172,15 @@ class Asset(Body):
             left_s = component.life.path.life_s - component.age_s
             component.factor = kind.factor(args, left_s, self.stress(kind.component))
             self.adapt_wear()
-            self.host.truth.began(self.spec.path, fault, kind.component, self.now, str(dict(args)))
+            self.host.truth.began(
+                self.spec.path, fault, kind.component, self.now, json.dumps(dict(args), sort_keys=True)
+            )
             return
         size = float(args.get("size", kind.size))
         self._effects[fault] = self.now
         self.put(f"fault.{fault}", size)
         self.on_effect(fault, size)
-        self.host.truth.began(self.spec.path, fault, "", self.now, str(dict(args)))
+        self.host.truth.began(self.spec.path, fault, "", self.now, json.dumps(dict(args), sort_keys=True))
 
     def heal(self, fault: str) -> None:
         """End a physical fault; nothing happens if it ended already."""
@@ -208,6 +218,8 @@ class Asset(Body):
             raise CommandRefused(f"interlock: equipment is in {STATES[self.state]}")
         if self.state is not State.STOPPED:
             return "already started"
+        if reason := self.interlock():
+            raise CommandRefused(f"interlock: {reason}")
         self._off = False
         self.enter(self._resume)
         return "started"
@@ -221,7 +233,7 @@ class Asset(Body):
         self.enter(State.STOPPED)
         return "stopped"
 
-    def on_duty(self, working: bool) -> None:
+    def follow_calendar(self, working: bool) -> None:
         """Follow the shift calendar: stop or go on; what is down does so when it is up again."""
         if working is not self._off:
             return
@@ -250,7 +262,9 @@ class Asset(Body):
         return self._service(chosen, duration)
 
     def _service(self, components: list[Component], duration_s: float) -> Work:
-        with self.host.crew.request() as crew:
+        with self.host.crew.request(priority=2 * self.config.priority + 1) as crew:
+            if not crew.triggered:
+                self.tell(eventlog.MAINTAIN_WAIT, eventlog.compose(busy=self.host.crew.count))
             yield crew
             if self.state in (State.FAILED, State.MAINTENANCE):
                 raise CommandFailed(f"equipment was in {STATES[self.state]} when the crew came")

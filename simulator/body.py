@@ -3,21 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from typing import Any
+from functools import cache
+from typing import Any, ClassVar
 
 import numpy as np
 import simpy
 
-from core import seed
+from core import eventlog, seed
 from core.clock import NS
 from core.command import Event, Severity
 from core.spec import DeviceSpec
 from simulator.host import Host
+from simulator.process import packml
 from simulator.process.flow import Flow
 from simulator.state import StateTable
 from simulator.states import DOWN, State
 
+#: why a state is entered, where nothing more is said
+_CAUSE = {
+    State.BLOCKED: "blocked",
+    State.STARVED: "starved",
+    State.FAILED: "failure",
+    State.MAINTENANCE: "maintenance",
+    State.SETUP: "setup",
+    State.STOPPED: "command",
+}
 Steps = Generator[simpy.Event, Any, None]
+
+
+@cache
+def _told(state: State, old: State, cause: str) -> str:
+    why = cause or _CAUSE.get(state, "")
+    return eventlog.compose(state=packml.name(state), was=packml.name(old), cause=why)
 
 
 class Body:
@@ -33,6 +50,9 @@ class Body:
         The world.
     """
 
+    #: whether changes of state are told in the event log
+    logs: ClassVar[bool] = False
+
     def __init__(
         self,
         spec: DeviceSpec,
@@ -45,6 +65,7 @@ class Body:
         self.env = host.env
         self.state = State.IDLE
         self.changed = host.env.event()
+        self.in_hand: Any = None  # what came while the equipment was down and waits at its entry
         self._table = table
         self._row = row
         self._draws: dict[str, np.random.Generator] = {}
@@ -67,19 +88,19 @@ class Body:
 
     def get(self, name: str) -> float:
         """Return a state column's present value."""
-        return self._table.get(self._row, name, self.now)
+        return self._table.get(self._row, name, self.env.now)  # type: ignore[arg-type]
 
     def put(self, name: str, value: float, rate: float = 0.0) -> None:
         """Set a state column: ``rate`` is a Ramp's rate a second."""
-        self._table.put(self._row, name, self.now, value, rate)
+        self._table.put(self._row, name, self.env.now, value, rate)  # type: ignore[arg-type]
 
     def relax(self, name: str, target: float) -> None:
         """Let a Relax column approach a new target from where it is."""
-        self._table.put(self._row, name, self.now, self.get(name), target)
+        self._table.turn(self._row, name, self.now, target)
 
     def ramp(self, name: str, rate: float) -> None:
         """Let a Ramp column go on from where it is at a new rate a second."""
-        self._table.put(self._row, name, self.now, self.get(name), rate)
+        self._table.turn(self._row, name, self.now, rate)
 
     def seconds(self, s: float) -> simpy.Event:
         """Return the event that many simulated seconds ahead."""
@@ -109,7 +130,10 @@ class Body:
         if not wait.triggered:
             self._starve(wait, round(linger_s * NS))
             yield wait
-        yield from self.up()
+        if self.state in DOWN:
+            self.in_hand = wait.value
+            yield from self.up()
+            self.in_hand = None
         self.enter(State.RUNNING)
         return wait.value
 
@@ -151,14 +175,20 @@ class Body:
             if self.state not in DOWN:
                 self.enter(State.BLOCKED)
             yield wait
-        yield from self.up()
+        if self.state in DOWN:
+            yield from self.up()
         self.enter(State.RUNNING)
 
-    def enter(self, state: State) -> None:
-        """Change the common state: tells ``on_state``, adapts wear, wakes what waits for ``changed``."""
+    def enter(self, state: State, cause: str = "") -> None:
+        """Change the common state: tells ``on_state``, adapts wear, wakes what waits for ``changed``.
+
+        ``cause`` is for the event log (`core.eventlog.CAUSES`).
+        """
         old = self.state
         if state == old:
             return
+        if self.logs:
+            self.tell(eventlog.STATE, _told(state, old, cause))
         self._up = self._up_ns()
         self._up_since = self.now
         self.state = state
@@ -176,6 +206,11 @@ class Body:
     def _up_ns(self) -> int:
         """Return how long the equipment has not been down, in ns."""
         return self._up + (0 if self.state in DOWN else self.now - self._up_since)
+
+    def trait(self, name: str) -> float:
+        """Return the device's own fixed standard normal; the same as ``view.trait(name)``."""
+        key = np.array([seed.key(self.host.root, self.spec.path, "trait", name)], dtype=np.int64)
+        return float(seed.normal(key, np.zeros(1, dtype=np.int64))[0])
 
     def draws(self, name: str) -> np.random.Generator:
         """Return the device's own generator of a name, for events."""

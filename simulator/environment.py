@@ -34,6 +34,10 @@ _WORKDAY = (0.25, 0.17, 0.13, 0.12, 0.16, 0.32, 0.6, 0.88, 1.0, 0.9, 0.82, 0.8,
 _DAY_OFF = (0.32, 0.24, 0.19, 0.16, 0.16, 0.2, 0.28, 0.37, 0.48, 0.6, 0.7, 0.76,
             0.8, 0.82, 0.84, 0.84, 0.84, 0.82, 0.78, 0.7, 0.62, 0.54, 0.46, 0.38)  # fmt: skip
 
+# how full public networks are, 0 to 1, by hour of the day (assumption: least at 5, most from 20 to 23)
+_ONLINE = (0.55, 0.35, 0.22, 0.15, 0.12, 0.12, 0.2, 0.35, 0.45, 0.45, 0.48, 0.52,
+           0.6, 0.55, 0.52, 0.52, 0.55, 0.6, 0.68, 0.76, 0.86, 0.92, 0.9, 0.75)  # fmt: skip
+
 
 @dataclass(frozen=True, slots=True)
 class Field:
@@ -102,6 +106,10 @@ def _daylight(utc: Ints) -> Floats:
     return np.asarray(np.maximum(height, 0.0), dtype=np.float64)
 
 
+def _congestion(utc: Ints) -> Floats:
+    return by_table(_ONLINE, hour_of_day(utc))
+
+
 def _traffic(utc: Ints) -> Floats:
     hour = hour_of_day(utc)
     return np.where(is_workday(utc), by_table(_WORKDAY, hour), by_table(_DAY_OFF, hour))
@@ -116,6 +124,7 @@ FIELDS: dict[str, Field] = {
     # wander of the regional background of particles, standard deviations
     "air_mass": Field(lambda utc: np.zeros(utc.shape), 1.0, 30 * HOUR),
     "traffic": Field(_traffic, 0.08, 2 * HOUR, 0.0, 1.5, relative=True),  # share of the busiest hour
+    "congestion": Field(_congestion, 0.15, HOUR, 0.0, 1.0, relative=True),  # load of public networks
 }
 
 
@@ -152,7 +161,12 @@ class Environment:
 
     def now(self, name: str, t: int) -> float:
         """Return a field at one simulated ns, for events."""
-        return float(self.at(name, np.array([t], dtype=np.int64))[0])
+        since = t - self._epoch
+        knot = since // KNOT
+        part = (since - knot * KNOT) / float(KNOT)
+        values = self._reach(name, knot + 1)
+        low = float(values[knot])
+        return low + (float(values[knot + 1]) - low) * part
 
     def utc(self, t: Ints) -> Ints:
         """Return UTC ns of simulated ns."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,8 @@ from core.batch import Batch
 from core.spec import DeviceSpec, LayoutSpec
 from simulator.asset import Asset
 from simulator.channels import Sensor, Stream
+from simulator.clocks import Clocks, clocks
+from simulator.cross import cross_terms
 from simulator.environment import Environment
 from simulator.equipment.base import EquipmentConfig
 from simulator.faults import Effect
@@ -139,6 +142,8 @@ class Fleet:
         for process in self._slow.values():
             process.trim(t)
         for sampler in self.samplers:
+            sampler.chain.forget(t)
+            sampler.clocks.forget(t)
             for _, wandering in sampler.chain.wander:
                 wandering.trim(t)
 
@@ -178,6 +183,7 @@ class Sampler:
     streams: NDArray[np.int32]
     grid: Grid
     chain: Chain
+    clocks: Clocks
     next: Ints
     seq: Ints
 
@@ -193,14 +199,22 @@ class Sampler:
         self.seq = self.seq + (high - self.next)
         self.next = high
 
+    def warm(self, t: int) -> None:
+        """Compute what the first rendering from ``t`` (ns) on would compute and keep, without rendering."""
+        block = cut(self.grid, self.next, np.minimum(self.next + 1, self.grid.before(t + self.stream.cycle)))
+        if block is not None:
+            self._true(self._view(block), block.shape)
+
     def render(self, t1: int, start: int, sid: int) -> Batch | None:
         """Return the rows from the last rendering up to ``t1`` (ns, exclusive), None where there are none."""
         high = self.grid.before(t1)
         block = cut(self.grid, self.next, high)
         if block is None:
             return None
-        x = self._true(self._view(block), block.shape)
-        q = self.chain.measure(x, block)
+        view = self._view(block)
+        x = self._true(view, block.shape)
+        q = self.chain.measure(x, block, view.env)
+        t = block.t if self.clocks.true else block.t + self.clocks.error(block)
         offset = (block.index - self.next[block.devices]) + self.seq[block.devices]
         self.seq = self.seq + (high - self.next)
         self.next = high
@@ -211,7 +225,7 @@ class Sampler:
             streams,
             np.full(n * d, sid, dtype=np.int64),
             offset.ravel(),
-            block.t.ravel() + start,
+            t.ravel() + start,
             x.reshape(n * d, k),
             q.reshape(n * d, k),
         )
@@ -270,6 +284,7 @@ def _sampler(
         np.array([indices[path] for path in paths], dtype=np.int32),
         grid,
         _chain(stream, [fleet.configs[m] for m in members], paths, timing, root, epoch),
+        clocks([fleet.configs[m].clock for m in members], fleet.keys("clock")[members], epoch),
         first,
         np.zeros_like(first),
     )
@@ -303,16 +318,28 @@ def _chain(
     noise = keys("noise")
     # a lag cannot be carried over the gap between bursts: it counts as long as one
     p = params(stream.channels, sensors, noise, period if burst == 1 else every * 1000)
-    return Chain(p, noise, keys("drop"), wander(sensors, keys("drift"), epoch))
+    spikes = keys("spike") if p.spike.any() else None
+    return Chain(
+        p,
+        noise,
+        keys("drop"),
+        wander(sensors, keys("drift"), epoch),
+        spike_keys=spikes,
+        crosses=cross_terms(names, sensors),
+        epoch=epoch,
+    )
 
 
 def _sensor(config: EquipmentConfig, stream: Stream, name: str) -> Sensor:
     """Return a channel's sensor with the entry's overrides."""
-    sensor = next(c.sensor for c in stream.channels if c.spec.name == name)
-    change = config.sensors.get(name)
-    if change is None:
-        return sensor
-    return sensor.model_copy(update=change.model_dump(exclude_unset=True))
+    channel = next(c for c in stream.channels if c.spec.name == name)
+    sensor = channel.sensor
+    if channel.spec.states is not None:
+        return sensor  # codes have no sensor; a pattern may still cover them
+    for pattern, change in config.sensors.items():
+        if fnmatchcase(name, pattern):
+            sensor = sensor.changed(change)
+    return sensor
 
 
 def _columns(asset: type[Asset], config: EquipmentConfig) -> dict[str, Column]:

@@ -28,7 +28,7 @@ class Host:
     env: simpy.Environment
     root: int
     start: int
-    crew: simpy.Resource
+    crew: simpy.PriorityResource
     service: Service
     flows: FlowBus
     weather: Environment

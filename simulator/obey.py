@@ -35,8 +35,13 @@ class Obedient(Protocol):
 
 def obey(asset: Obedient, command: Command) -> None:
     """Carry out a command and answer it."""
+    answer(asset, command, lambda: _handler(asset, command)(command))
+
+
+def answer(asset: Obedient, command: Command, carry_out: Callable[[], str | Work]) -> None:
+    """Answer a command by what carrying it out says: at once, later by its process, or the reason of a refusal."""
     try:
-        outcome = _handler(asset, command)(command)
+        outcome = carry_out()
     except CommandRefused as reason:
         _answer(asset, command, "refused", str(reason))
         return

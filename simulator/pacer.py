@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 from bisect import bisect_right
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TextIO
+from typing import Protocol as Protocol_
+from typing import TextIO, runtime_checkable
 
 import numpy as np
 
@@ -29,7 +30,22 @@ from simulator.inbox import Inbox, Received
 from simulator.world import World
 
 _REMEMBER = 4096
+
+
 _LOOPS = {"rule": "edge_loop", "policy": "policy_loop"}
+
+
+@runtime_checkable
+class KeepsTime(Protocol_):
+    """A publisher that is called every quantum, rows or not: messages are under way on the links it simulates."""
+
+    def link_counts(self) -> dict[str, int]:
+        """Return what the links did to messages."""
+        ...
+
+    def lost_by_link(self) -> dict[str, int]:
+        """Return the rows that links lost for good, by stream path."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +196,23 @@ class Pacer:
             "commands": c.commands,
         }
 
+    def links(self) -> dict[str, float]:
+        """Return what simulated links did to messages, all together; spans in ms."""
+        total: Counter[str] = Counter()
+        for publisher, _ in self._routes:
+            total.update(publisher.link_counts() if isinstance(publisher, KeepsTime) else {})
+        sent = total["sent"]
+        counts: dict[str, float] = {n: total[n] for n in ("sent", "lost", "retried", "duplicated", "reordered")}
+        spans = {"delay_ms": total["delay_ns"] / MS / max(sent, 1), "worst_ms": total["worst_ns"] / MS}
+        return {**counts, "outages": total["outages"], **{name: round(ms, 1) for name, ms in spans.items()}}
+
+    def lost_by_link(self) -> dict[str, int]:
+        """Return the rows that links lost and nobody sends again, by stream path."""
+        lost: dict[str, int] = {}
+        for publisher, _ in self._routes:
+            lost |= publisher.lost_by_link() if isinstance(publisher, KeepsTime) else {}
+        return lost
+
     async def _announce(self) -> None:
         for publisher, protocols in _distinct(self._publishers):
             await publisher.announce([d for d in self.world.devices if set(d.protocols) & protocols])
@@ -262,7 +295,7 @@ class Pacer:
     async def _publish(self, batches: Sequence[Batch], notes: Sequence[Event | CommandResult]) -> None:
         for publisher, (streams, devices) in self._routes:
             mine = [part for batch in batches if len(part := _spoken(batch, streams))]
-            if mine:
+            if mine or isinstance(publisher, KeepsTime):
                 await publisher.publish(mine)
             told = [note for note in notes if note.device in devices]
             if told:

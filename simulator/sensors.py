@@ -1,12 +1,12 @@
 """The measuring chain, vectorised over samples, devices and channels of a kind.
 
-true value -> lag -> gain, bias -> drift -> noise -> analog faults -> resolution -> saturation -> dropout
--> output faults -> quality
+true value -> cross-sensitivity -> lag -> gain, bias -> drift, trend -> noise, spikes -> analog faults -> resolution
+-> saturation -> dropout -> output faults -> quality
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -15,12 +15,17 @@ from numpy.typing import NDArray
 from core import quality, seed
 from core.clock import NS
 from simulator.channels import Channel, Sensor
-from simulator.faults import SensorFault
+from simulator.cross import CrossTerm
 from simulator.grid import Block, Floats, Ints
 from simulator.recursion import first_order
+from simulator.sensor_faults import SensorFault
 from simulator.slow import SlowNoise
 
 _STEPS_A_TAU = 4
+_YEAR = 365.2425 * 86_400e9
+
+
+Fields = Callable[[str], Floats]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,6 +45,12 @@ class Params:
     high: Floats
     dropout: Floats
     slack: Floats
+    noise_share: Floats
+    trend: Floats
+    spike: Floats
+    spike_size: Floats
+    stuck: Floats
+    stuck_for: Floats
 
 
 def params(channels: Sequence[Channel], sensors: Sequence[Sequence[Sensor]], keys: Ints, period: int) -> Params:
@@ -48,10 +59,16 @@ def params(channels: Sequence[Channel], sensors: Sequence[Sequence[Sensor]], key
     def column(name: str) -> Floats:
         return np.array([[getattr(s, name) for s in row] for row in sensors], dtype=np.float64)
 
-    def limit(values: list[float | None], missing: float) -> Floats:
-        row = np.array([missing if v is None else v for v in values], dtype=np.float64)
-        return np.broadcast_to(row, keys.shape).copy()
+    def limit(name: str, missing: float) -> Floats:
+        given = (
+            (getattr(c.spec, name), getattr(s, name)) for row in sensors for c, s in zip(channels, row, strict=True)
+        )
+        flat = [missing if (v := spec if own is None else own) is None else v for spec, own in given]
+        return np.array(flat, dtype=np.float64).reshape(keys.shape)
 
+    low, high = limit("low", -np.inf), limit("high", np.inf)
+    top = np.where(np.isfinite(high), np.abs(high), 0.0)
+    share = column("noise_share")
     lag = column("lag")
     zero, one = np.zeros_like(keys), np.ones_like(keys)
     return Params(
@@ -61,10 +78,16 @@ def params(channels: Sequence[Channel], sensors: Sequence[Sequence[Sensor]], key
         drift=column("drift"),
         noise=column("noise"),
         steps=_steps(column("resolution")),
-        low=limit([c.spec.low for c in channels], -np.inf),
-        high=limit([c.spec.high for c in channels], np.inf),
+        low=low,
+        high=high,
         dropout=column("dropout"),
-        slack=6.0 * column("noise") + 5.0 * (column("bias") + column("drift")) + column("resolution"),
+        slack=6.0 * (column("noise") + share * top) + 5.0 * (column("bias") + column("drift")) + column("resolution"),
+        noise_share=share,
+        trend=column("trend"),
+        spike=column("spike"),
+        spike_size=column("spike_size"),
+        stuck=column("stuck"),
+        stuck_for=column("stuck_for"),
     )
 
 
@@ -72,7 +95,7 @@ def params(channels: Sequence[Channel], sensors: Sequence[Sequence[Sensor]], key
 class Chain:
     """The measuring chain of one stream of a fleet: D devices, k channels.
 
-    ``noise_keys``, ``drop_keys: int64[D, k]``; ``exact`` marks channels that no sensor error touches (codes).
+    ``noise_keys``, ``drop_keys``, ``spike_keys: int64[D, k]``; ``epoch`` is the simulated ns from which trends count.
     """
 
     p: Params
@@ -80,6 +103,9 @@ class Chain:
     drop_keys: Ints
     wander: Sequence[tuple[NDArray[np.intp], SlowNoise]]
     faults: list[SensorFault] = field(default_factory=list)
+    spike_keys: Ints | None = None
+    crosses: Sequence[CrossTerm] = ()
+    epoch: int = 0
     _held: Floats = field(init=False)
     _warm: NDArray[np.bool_] = field(init=False)
 
@@ -91,10 +117,15 @@ class Chain:
         """Forget the lag's state: the next samples start from the true value."""
         self._warm[:] = False
 
-    def measure(self, x: Floats, block: Block) -> NDArray[np.uint8]:
-        """Turn true values ``x: float64[n, d, k]`` into measured ones in place; return quality, uint8[n, d, k]."""
+    def measure(self, x: Floats, block: Block, fields: Fields | None = None) -> NDArray[np.uint8]:
+        """Turn true values ``x: float64[n, d, k]`` into measured ones in place; return quality, uint8[n, d, k].
+
+        ``fields`` returns a field of the environment at the block's instants, float64[n, d].
+        """
         d = block.devices
         p = self.p
+        if self.crosses:
+            self._cross(x, block, fields)
         self._lag(x, block)
         if (p.gain != 1.0).any():
             x *= p.gain[d]
@@ -102,7 +133,9 @@ class Chain:
             x += p.bias[d]
         for columns, process in self.wander:
             x[:, :, columns] += process.at(block.t, d) * p.drift[np.ix_(d, columns)]
+        self._trend(x, block)
         self._noise(x, block)
+        self._spike(x, block)
         live = [f for f in self.faults if f.touches(block)]
         for fault in live:
             fault.disturb(x, block)
@@ -114,6 +147,43 @@ class Chain:
             fault.override(x, block)
         q[np.isnan(x)] = quality.BAD_SENSOR
         return q
+
+    def forget(self, t: int) -> None:
+        """Drop the faults that ended before ``t`` (simulated ns): they will not be rendered again."""
+        if self.faults:
+            self.faults[:] = [fault for fault in self.faults if fault.end > t]
+
+    def _cross(self, x: Floats, block: Block, fields: Fields | None) -> None:
+        """Let every channel feel the others' true values, whatever these become themselves."""
+        felt: dict[int | str, Floats] = {}
+        for term in self.crosses:
+            if term.source not in felt:
+                if isinstance(term.source, int):
+                    felt[term.source] = x[:, :, term.source].copy()
+                elif fields is not None:
+                    felt[term.source] = fields(term.source)
+        for term in self.crosses:
+            term.apply(x, felt[term.source], block.devices)
+
+    def _trend(self, x: Floats, block: Block) -> None:
+        columns = _used(self.p.trend != 0)
+        if columns is not None:
+            years = (block.t - self.epoch) / _YEAR
+            x[:, :, columns] += years[:, :, None] * self.p.trend[block.devices][:, columns]
+
+    def _spike(self, x: Floats, block: Block) -> None:
+        columns = _used(self.p.spike)
+        if columns is None or self.spike_keys is None:
+            return
+        d = block.devices
+        keys, index = self.spike_keys[d][:, columns], block.index[:, :, None]
+        hit = _below(keys, index, self.p.spike[d][:, columns])
+        if hit.any():
+            up = seed.bits(keys, -1 - index) & np.uint64(1)
+            part = x[:, :, columns]
+            size = np.broadcast_to(self.p.spike_size[d][:, columns], part.shape)
+            part[hit] += np.where(up[hit] > 0, size[hit], -size[hit])
+            x[:, :, columns] = part
 
     def _lag(self, x: Floats, block: Block) -> None:
         decay = self.p.decay[block.devices]
@@ -133,12 +203,14 @@ class Chain:
         self._warm[block.devices] = True
 
     def _noise(self, x: Floats, block: Block) -> None:
-        columns = _used(self.p.noise)
+        columns = _used((self.p.noise > 0) | (self.p.noise_share > 0))
         if columns is None:
             return
         d = block.devices
         noise = seed.normal(self.noise_keys[d][:, columns], block.index[:, :, None])
-        noise *= self.p.noise[d][:, columns]
+        share = self.p.noise_share[d][:, columns]
+        size = self.p.noise[d][:, columns]
+        noise *= size + share * np.abs(x[:, :, columns]) if share.any() else size
         x[:, :, columns] += noise
 
     def _quantise(self, x: Floats, d: NDArray[np.intp]) -> None:
@@ -203,7 +275,7 @@ def _below(keys: Ints, index: Ints, chance: Floats) -> NDArray[np.bool_]:
     return np.asarray(seed.bits(keys, index) < bound, dtype=np.bool_)
 
 
-def _used(setting: Floats) -> NDArray[np.intp] | slice | None:
+def _used(setting: Floats | NDArray[np.bool_]) -> NDArray[np.intp] | slice | None:
     """Return the columns where any device has a setting: a slice when all, None when none."""
     used = (setting > 0).any(axis=0)
     if bool(used.all()):

@@ -95,6 +95,10 @@ class StateTable:
         if self.logging and track.kept:
             track.log.append(t, device, value, rate)
 
+    def turn(self, device: int, name: str, t: int, rate: float) -> None:
+        """Let a Ramp or Relax go on from where it is at ``t`` (ns) at a new rate or to a new target."""
+        self.put(device, name, t, self.get(device, name, t), rate)
+
     def look(self, name: str, block: Block, position: NDArray[np.intp], devices: NDArray[np.intp]) -> Floats:
         """Return a column at the instants of a block, float64[n, d].
 

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from simulator.wear.component import Component
 
 OPEN = np.iinfo(np.int64).max
+#: a fault as noted; give it back to `TruthLog.end`
+Label = dict[str, Any]
 
 
 class TruthLog:
@@ -50,18 +52,22 @@ class TruthLog:
         """Note the beginning of a fault on a target (component or channel)."""
         self.fault(device, fault, target or fault, t, None, detail)
 
-    def fault(self, device: str, fault: str, target: str, t0: int, t1: int | None, detail: str) -> None:
+    def fault(self, device: str, fault: str, target: str, t0: int, t1: int | None, detail: str) -> Label:
         """Note a fault with its span; ``t1`` None: still open."""
-        self._faults.append(
-            {
-                "device": device,
-                "fault": fault,
-                "target": target,
-                "t0": self._start + t0,
-                "t1": OPEN if t1 is None else self._start + t1,
-                "detail": detail,
-            }
-        )
+        label = {
+            "device": device,
+            "fault": fault,
+            "target": target,
+            "t0": self._start + t0,
+            "t1": OPEN if t1 is None else self._start + t1,
+            "detail": detail,
+        }
+        self._faults.append(label)
+        return label
+
+    def end(self, label: Label, t: int) -> None:
+        """Note the end of a fault."""
+        label["t1"] = self._start + t
 
     def ended(self, device: str, target: str, t: int) -> None:
         """Note the end of the open faults on a target."""

@@ -7,13 +7,11 @@ be cut anywhere: the rows are bit-identical.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from fnmatch import fnmatch
 from functools import cached_property
 
 import numpy as np
 import simpy
 
-from core import seed as seeds
 from core.batch import Batch
 from core.catalog import Catalog
 from core.clock import NS
@@ -21,18 +19,23 @@ from core.command import Command, CommandResult, Event
 from core.config import Config, Duration
 from core.errors import ConfigError
 from core.spec import DeviceSpec
-from simulator.asset import Asset, Steps
-from simulator.domain import DomainConfig, devices
+from simulator import obey
+from simulator.asset import Asset
+from simulator.domain import DomainConfig, devices, where_of
 from simulator.environment import Environment
 from simulator.equipment.base import EquipmentConfig
-from simulator.faults import NEVER, SENSOR_FAULTS, FaultConfig, SensorFault, check_args
+from simulator.faults import FaultConfig
 from simulator.fleet import Fleet, Sampler, Sampling, samplers
 from simulator.grid import Grid, Ints
 from simulator.host import Host, Service
+from simulator.lines import check_circles, check_rooms, missing, place
+from simulator.mishaps import TRAINER, Mishaps, trained
+from simulator.network import Network, lanes
 from simulator.process.flow import FlowBus
 from simulator.truth import TruthLog
 
 TRUTH_EVERY = 600 * NS
+_TRAINING = frozenset(spec.name for spec in TRAINER)
 LIVE = Sampling()
 
 
@@ -45,11 +48,17 @@ class WorldConfig(Config):
         Timed faults; negative times lie in the history.
     history
         ns of past before simulated time 0.
+    trainer
+        Whether every device takes the commands ``inject_fault`` and ``clear_fault``.
+    links
+        Whether links are simulated; if not, all are perfect and nobody has an own connection.
     """
 
     domains: tuple[DomainConfig, ...]
     faults: tuple[FaultConfig, ...] = ()
     history: Duration = 0
+    trainer: bool = False
+    links: bool = True
 
 
 class World:
@@ -72,6 +81,8 @@ class World:
         Every device, in the order of the configuration.
     catalog
         The same with stream indices.
+    network
+        The connections they report through.
     now
         Simulated ns up to which events have run.
     sid
@@ -88,16 +99,26 @@ class World:
         self.weather = Environment(seed, start_ns, self.epoch)
         self.truth = TruthLog(start_ns)
         self._notes: list[Event | CommandResult] = []
+        self._places: dict[str, list[tuple[Sampler, int]]] = {}
         self._rendered = self.epoch
-        entries = [(d, entry, spec) for d in config.domains for entry, spec in devices(d, seed)]
+        check_circles(config.domains)
+        entries = [
+            (d, entry, spec) for n, d in enumerate(config.domains) for entry, spec in devices(d, seed, f"domains.{n}")
+        ]
+        _check_unique(entries, config.domains)
+        if config.trainer:
+            entries = [(d, entry, trained(spec)) for d, entry, spec in entries]
         self.catalog = Catalog(spec for _, _, spec in entries)
         self.devices: list[DeviceSpec] = list(self.catalog.devices.values())
         self.fleets = _fleets([(entry, spec) for _, entry, spec in entries], self)
         self._samplers = _all_samplers(self, sampling)
         self._note_health = sampling.health
         self.assets = _assets([(d, entry, spec) for d, entry, spec in entries], self)
-        for fault in config.faults:
-            self.inject(fault)
+        self.network = _network(entries, self)
+        self.mishaps = Mishaps(self, config.trainer)
+        self.mishaps.wear_out(self._samplers)
+        for n, fault in enumerate(config.faults):
+            self.mishaps.add(fault, f"faults.{n}")
 
     @property
     def now(self) -> int:
@@ -122,6 +143,8 @@ class World:
         for table in tables:
             table.logging = False
         self.advance(t)
+        while self.epoch == t and self.env.peek() <= t:  # no past: what begins with the world begins before the clock
+            self.env.step()
         for table in tables:
             table.settle()
             table.logging = True
@@ -130,6 +153,7 @@ class World:
             fleet.begin = t
         for sampler in self._samplers:
             sampler.skip(t)
+            sampler.warm(t)
 
     def render(self, t0: int, t1: int) -> list[Batch]:
         """Return the rows with instants in [t0, t1) (simulated ns); ``t0`` is where the last rendering ended.
@@ -183,7 +207,10 @@ class World:
         if asset is None:
             self.emit(CommandResult(command.id, command.device, "refused", "unknown device", self.start + at_ns))
             return
-        asset.handle(command)
+        if command.name in _TRAINING:
+            obey.answer(asset, command, lambda: self.mishaps.obey(asset, command))
+        else:
+            asset.handle(command)
 
     def emit(self, note: Event | CommandResult) -> None:
         """Add a note."""
@@ -194,29 +221,30 @@ class World:
         notes, self._notes = self._notes, []
         return notes
 
-    def inject(self, fault: FaultConfig) -> int:
-        """Schedule a fault on every device it names; returns their number.
+    def inject(self, fault: FaultConfig, where: str = "faults") -> int:
+        """Schedule a fault on every device it names; returns their number. ``where`` is its place in the config.
 
         Raises
         ------
         ConfigError
             If no device matches, or a device does not know the fault.
         """
-        hit = [
-            a for path, a in self.assets.items() if fnmatch(path, fault.device) or fnmatch(a.spec.device, fault.device)
-        ]
-        if not hit:
-            raise ConfigError("faults", f"no device matches {fault.device!r}", "write an id, a path or pump-*")
-        for asset in hit:
-            if fault.fault in SENSOR_FAULTS:
-                self._inject_sensor(fault, asset)
-            elif fault.fault in asset.faults:
-                check_args(fault, asset.faults[fault.fault])
-                self.env.process(self._physical(fault, asset))
-            else:
-                known = ", ".join([*asset.faults, *SENSOR_FAULTS])
-                raise ConfigError("faults", f"{asset.spec.kind} has no fault {fault.fault!r}", f"known: {known}")
-        return len(hit)
+        return self.mishaps.add(fault)
+
+    def place_of(self, spec: DeviceSpec, channel: str) -> tuple[Sampler, int]:
+        """Return the sampler of a device's channel and the device's index in it; raises KeyError."""
+        for sampler, device in self.places_of(spec):
+            if channel in sampler.layout.columns:
+                return sampler, device
+        raise KeyError(channel)
+
+    def places_of(self, spec: DeviceSpec) -> list[tuple[Sampler, int]]:
+        """Return the samplers of a device and its index in each."""
+        if not self._places:
+            for sampler in self._samplers:
+                for device, member in enumerate(sampler.members.tolist()):
+                    self._places.setdefault(sampler.fleet.specs[member].path, []).append((sampler, device))
+        return self._places[spec.path]
 
     def close_truth(self) -> TruthLog:
         """Return the truth so far, with the lives that are still open noted as such."""
@@ -230,26 +258,26 @@ class World:
             fleet.commit(t)
         self._rendered = t
 
-    def _physical(self, fault: FaultConfig, asset: Asset) -> Steps:
-        yield self.env.timeout(max(0, fault.at - self.now))
-        asset.strike(fault.fault, fault.args)
-        if fault.until is not None:
-            yield self.env.timeout(max(0, fault.until - self.now))
-            asset.heal(fault.fault)
 
-    def _inject_sensor(self, fault: FaultConfig, asset: Asset) -> None:
-        channel = str(fault.args.get("channel", ""))
-        place = _find_channel(self._samplers, asset.spec, channel)
-        if place is None:
-            raise ConfigError("faults", f"{asset.spec.kind} has no channel {channel!r}", "args: {channel: …}")
-        sampler, device, column = place
-        end = NEVER if fault.until is None else fault.until
-        size = float(fault.args.get("size", SENSOR_FAULTS[fault.fault]))
-        chance = float(fault.args.get("chance", 0.02 if fault.fault == "sensor_spike" else 1.0))
-        key = seeds.key(self.seed, asset.spec.path, channel, fault.fault, fault.at)
-        at = max(fault.at, self.now)
-        sampler.chain.faults.append(SensorFault(fault.fault, device, column, at, end, size, chance, key))
-        self.truth.fault(asset.spec.path, fault.fault, channel, at, fault.until, str(fault.args))
+def _check_unique(
+    entries: Sequence[tuple[DomainConfig, EquipmentConfig, DeviceSpec]], domains: Sequence[DomainConfig]
+) -> None:
+    """Raise ConfigError where two domains have a device of one path, or declare one family differently."""
+    paths: set[str] = set()
+    families: dict[str, str] = {}
+    for domain, entry, spec in entries:
+        if spec.path in paths:
+            raise ConfigError(
+                _place_of(domain, domains), f"another domain has a device {spec.path} too", "rename one of them"
+            )
+        paths.add(spec.path)
+        if families.setdefault(entry.family(), entry.definition()) != entry.definition():
+            what = f"another domain declares {entry.family()} differently"
+            raise ConfigError(_place_of(domain, domains), what, "give it another type")
+
+
+def _place_of(domain: DomainConfig, domains: Sequence[DomainConfig]) -> str:
+    return place(next(n for n, d in enumerate(domains) if d is domain))
 
 
 def _fleets(entries: Sequence[tuple[EquipmentConfig, DeviceSpec]], world: World) -> dict[str, Fleet]:
@@ -274,7 +302,7 @@ def _all_samplers(world: World, sampling: Sampling) -> list[Sampler]:
 
 def _assets(entries: Sequence[tuple[DomainConfig, EquipmentConfig, DeviceSpec]], world: World) -> dict[str, Asset]:
     """Return every asset by path, begun, in the order of the configuration."""
-    flows = FlowBus(world.env, {k: v for d in world.config.domains for k, v in d.flows.items()})
+    flows = FlowBus(world.env, {k: v for d in world.config.domains for k, v in d.room().items()})
     hosts = {id(d): _host(d, flows, world) for d in world.config.domains}
     rows = {spec.path: row for fleet in world.fleets.values() for row, spec in enumerate(fleet.specs)}
     assets: dict[str, Asset] = {}
@@ -284,7 +312,9 @@ def _assets(entries: Sequence[tuple[DomainConfig, EquipmentConfig, DeviceSpec]],
         assets[spec.path] = asset
     for asset in assets.values():
         asset.begin()
-    flows.check("domains")
+    check_rooms(world.config.domains)
+    for name in flows.unfilled():
+        raise missing(world.config.domains, name)
     return assets
 
 
@@ -293,7 +323,7 @@ def _host(domain: DomainConfig, flows: FlowBus, world: World) -> Host:
         env=world.env,
         root=world.seed,
         start=world.start,
-        crew=simpy.Resource(world.env, capacity=domain.crew),
+        crew=simpy.PriorityResource(world.env, capacity=domain.crews()),
         service=Service(domain.repair / NS, domain.maintain / NS),
         flows=flows,
         weather=world.weather,
@@ -302,12 +332,14 @@ def _host(domain: DomainConfig, flows: FlowBus, world: World) -> Host:
     )
 
 
-def _find_channel(samplers_: Sequence[Sampler], spec: DeviceSpec, channel: str) -> tuple[Sampler, int, int] | None:
-    """Return (sampler, device in it, column) of a device's channel."""
-    for sampler in samplers_:
-        if channel not in sampler.layout.columns:
-            continue
-        for device, member in enumerate(sampler.members):
-            if sampler.fleet.specs[member].path == spec.path:
-                return sampler, device, sampler.layout.column(channel)
-    return None
+def _network(entries: Sequence[tuple[DomainConfig, EquipmentConfig, DeviceSpec]], world: World) -> Network:
+    domains = world.config.domains if world.config.links else ()
+    where = {id(d): f"domains.{n}" for n, d in enumerate(domains)}
+    links = {f"{d.site}/{area}": link for d in domains for area, link in d.links.items()}
+    joined = [
+        (spec, entry.connection, where_of(d, entry, where[id(d)]) if entry.connection else "")
+        for d, entry, spec in entries
+        if domains
+    ]
+    found = lanes(joined, links, world.seed)
+    return Network(found, world.start, lambda: world.now, lambda t: world.weather.now("congestion", t))

@@ -14,7 +14,7 @@ from rich.table import Table
 
 from core.clock import NS, parse_duration
 from core.errors import RunError, StoreError, TestbedError, WireError
-from testbed import cli_chamber, cli_compare, cli_roles, cli_tools
+from testbed import cli_bench, cli_chamber, cli_compare, cli_modbus, cli_roles, cli_tools
 
 app = typer.Typer(
     help="IIoT reference testbed: a virtual city on real protocols, with the loop closed.", no_args_is_help=True
@@ -108,8 +108,10 @@ cli_tools.register(app)
 cli_compare.register(app)
 app.add_typer(cli_tools.config, name="config")
 app.add_typer(cli_chamber.app, name="chamber")
+app.add_typer(cli_modbus.modbus, name="modbus")
 app.add_typer(cli_tools.guideline, name="guideline")
 app.add_typer(cli_tools.evaluate, name="evaluate")
+app.add_typer(cli_bench.app, name="bench")
 cli_roles.register(app)
 
 

@@ -31,6 +31,10 @@ Opcua = Annotated[
     Optional[str],
     typer.Option(envvar="TESTBED_OPCUA", help="OPC UA server as seen from here; none: as simulate was given it."),
 ]
+Modbus = Annotated[
+    Optional[str],
+    typer.Option(envvar="TESTBED_MODBUS", help="Modbus server as seen from here; none: as simulate was given it."),
+]
 PageHost = Annotated[str, typer.Option("--host", envvar="TESTBED_PORTAL_HOST", help="Address to serve the page on.")]
 PageNames = Annotated[
     Optional[list[str]],
@@ -61,6 +65,13 @@ def simulate(
     opcua: Annotated[
         str, typer.Option(envvar="TESTBED_OPCUA", help="Where to serve OPC UA: opc.tcp://host:port/testbed")
     ] = "opc.tcp://127.0.0.1:4840/testbed",
+    sparkplug_host: Annotated[
+        str,
+        typer.Option(envvar="TESTBED_SPARKPLUG_HOST", help="Primary host that Sparkplug devices wait for; empty: none"),
+    ] = "testbed",
+    modbus: Annotated[
+        str, typer.Option(envvar="TESTBED_MODBUS", help="Where to serve Modbus TCP: tcp://host:port")
+    ] = "tcp://127.0.0.1:5020",
     data: DataSets = None,
     data_dir: DataDir = RUN,
     for_: For = None,
@@ -79,17 +90,21 @@ def simulate(
         manifest = _same(run, spec)
     else:
         manifest = manifest_of(spec, Options(data_dir=data_dir, data=data, portal=False), broker)
-    placed = manifest.model_copy(update={"mqtt": broker, "opcua": opcua})
+    placed = manifest.model_copy(
+        update={"mqtt": broker, "opcua": opcua, "modbus": modbus, "sparkplug_host": sparkplug_host}
+    )
     if not resume or placed != manifest:
         run.write_manifest(placed)
     _run(lambda folder, control: simulator.run(folder, control, resume), run, for_)
 
 
-def gateway(data_dir: DataDir = RUN, broker: Broker = None, opcua: Opcua = None, for_: For = None) -> None:
+def gateway(
+    data_dir: DataDir = RUN, broker: Broker = None, opcua: Opcua = None, modbus: Modbus = None, for_: For = None
+) -> None:
     """Run the gateway of a run folder."""
     from testbed.roles import gateway as role
 
-    places = _given(mqtt=broker, opcua=opcua)
+    places = _given(mqtt=broker, opcua=opcua, modbus=modbus)
     # what is not acknowledged stays with the broker, and what is lies in the buffer: there is nothing to wait for
     _run(lambda folder, control: role.run(folder, control, places), _wait(data_dir), for_, ("stop",))
 

@@ -42,14 +42,18 @@ def config_check(files: list[Path], data: DataOption = None) -> None:
 
 
 @config.command("schema")
-def config_schema() -> None:
-    """Print the JSON Schema of scenario, domain and deploy files."""
+def config_schema(
+    of: Annotated[Optional[str], typer.Argument(help="scenario, domain or deploy; none: all three.")] = None,
+) -> None:
+    """Print the JSON Schema of scenario, domain or deploy files, for editors that check YAML."""
     from simulator.domain import DomainConfig
     from testbed.scenario import DeployConfig, ScenarioConfig
 
     models: dict[str, type[Config]] = {"scenario": ScenarioConfig, "domain": DomainConfig, "deploy": DeployConfig}
-    schema = {name: model.model_json_schema() for name, model in models.items()}
-    sys.stdout.write(json.dumps(schema, indent=1, ensure_ascii=False) + "\n")
+    if of is not None and of not in models:
+        raise ConfigError(of, "no such file kind", f"one of {', '.join(models)}")
+    schema = {name: model.model_json_schema() for name, model in models.items() if of in (None, name)}
+    sys.stdout.write(json.dumps(schema[of] if of else schema, indent=1, ensure_ascii=False) + "\n")
 
 
 @config.command("plan")
@@ -63,7 +67,7 @@ def config_plan(file: Path, data: DataOption = None, as_json: Annotated[bool, ty
         sys.stdout.write(json.dumps(result) + "\n")
         return
     table = Table(title=str(file))
-    for column in ("", "devices", "channels", "rows/s", "values/s"):
+    for column in ("", "devices", "channels", "rows/s", "values/s", "MB/day on the wire"):
         table.add_column(column, justify="left" if not column else "right")
     for group in ("domains", "protocols"):
         for name, total in result[group].items():
@@ -72,13 +76,18 @@ def config_plan(file: Path, data: DataOption = None, as_json: Annotated[bool, ty
                 total["channels"],
                 round(total["rows_per_s"], 1),
                 round(total["values_per_s"], 1),
+                round(total["wire_bytes_per_day"] / 1e6, 1),
             )
             table.add_row(name, *(f"{cell:,}" for cell in cells))
         table.add_section()
     Console().print(table)
+    past = f"history: {result['history_values']:,} values, about {result['history_bytes'] / 1e6:,.0f} MB as Parquet"
     Console().print(
         f"at this speed about {result['wire_bytes_per_day'] / 1e9:.2f} GB/day on the wire, "
-        f"{result['stored_bytes_per_day'] / 1e9:.2f} GB/day stored; history: {result['history_values']:,} values"
+        f"{result['stored_bytes_per_day'] / 1e9:.2f} GB/day stored (DuckDB)"
+        + f"; {past}"
+        * bool(result["history_values"]),
+        soft_wrap=True,
     )
 
 
@@ -136,6 +145,7 @@ def register(app: typer.Typer) -> None:
     app.command()(reset)
     app.command()(export)
     app.command()(history)
+    app.command()(catalogue)
 
 
 def reset(
@@ -200,6 +210,20 @@ def history(
         task = bar.add_task("history", total=1.0)
         told = write_history(world, out, out / "truth", lambda done: bar.update(task, completed=done))
     sys.stdout.write(f"{out}: {told.rows:,} rows in {told.layouts} layouts, {told.events:,} events, {days:g} days\n")
+
+
+def catalogue(
+    out: Annotated[Path, typer.Option("--out", help="Folder (or file in it) to write both languages into.")] = Path(
+        "docs"
+    ),
+) -> None:
+    """Write the catalogue of all equipment, channels, units, commands and faults: catalogue.md and catalogue.ko.md."""
+    from testbed.catalogue import write
+
+    folder = out.parent if out.suffix == ".md" else out
+    _folder(folder)
+    for file in write(folder):
+        sys.stdout.write(f"{file}\n")
 
 
 def _folder(folder: Path) -> None:

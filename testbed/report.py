@@ -26,7 +26,7 @@ def build(manifest: Manifest, statuses: Mapping[str, Status], wall_s: float, res
         Times a killed role was started again.
     """
     simulator, gateway, platform = (statuses.get(role, {}) for role in ("simulator", "gateway", "platform"))
-    rows = _rows(simulator, gateway, platform)
+    rows = _rows(simulator, gateway, platform, paced=manifest.speed > 0)
     latencies = {**_latencies(simulator), **_latencies(gateway), **_latencies(platform)}
     return {
         "scenario": manifest.scenario,
@@ -36,6 +36,7 @@ def build(manifest: Manifest, statuses: Mapping[str, Status], wall_s: float, res
         "wall_s": round(wall_s, 2),
         "sim_s": simulator.get("sim_s", 0.0),
         "overruns": simulator.get("overruns", 0),
+        "links": simulator.get("links", {}),
         "devices": platform.get("devices", {}),
         "protocols": platform.get("protocols", {}),
         "rows": rows,
@@ -55,23 +56,36 @@ def build(manifest: Manifest, statuses: Mapping[str, Status], wall_s: float, res
     }
 
 
-def _rows(simulator: Status, gateway: Status, platform: Status) -> dict[str, int]:
-    emitted: Mapping[str, int] = simulator.get("emitted", {})
+def _rows(simulator: Status, gateway: Status, platform: Status, paced: bool) -> dict[str, int]:
+    emitted: Mapping[str, int] = {**simulator.get("emitted", {}), **_sampled(simulator, gateway, paced)}
     stored: Mapping[str, int] = platform.get("stored", {})
     ours = {path: stored.get(path, 0) for path in emitted}
     if "emitted" not in simulator:  # it died or could not drain: its last word must do
         return _rough(simulator, gateway, platform)
+    lost = {path: max(0, count - ours[path]) for path, count in emitted.items()}
+    by_link: Mapping[str, int] = simulator.get("lost_by_link", {})
     return {
         "emitted": sum(emitted.values()),
         "received": gateway.get("received", 0),
         "stored": sum(ours.values()),
-        "lost": sum(max(0, count - ours[path]) for path, count in emitted.items()),
+        "lost": sum(lost.values()),
+        # of these: lost by a simulated link whose device keeps nothing to send again
+        "lost_by_link": sum(min(count, by_link.get(path, 0)) for path, count in lost.items()),
         "duplicated": platform.get("duplicated", 0),
         "reordered": gateway.get("reordered", 0),
         "rejected": gateway.get("rejected", 0),
         "redelivered": gateway.get("duplicated", 0),
         "third_party": sum(count for path, count in stored.items() if path not in emitted),
     }
+
+
+def _sampled(simulator: Status, gateway: Status, paced: bool) -> dict[str, int]:
+    """Return rows due of streams that are polled; a stream that never answered owes every row that was there.
+
+    As fast as possible (not ``paced``) no clock says when a poll is due, so only what was polled was ever a row.
+    """
+    polled: Mapping[str, int] = gateway.get("polled", {})
+    return {path: polled.get(path, rows * paced) for path, rows in simulator.get("sampled", {}).items()}
 
 
 def _rough(simulator: Status, gateway: Status, platform: Status) -> dict[str, int]:
@@ -83,6 +97,7 @@ def _rough(simulator: Status, gateway: Status, platform: Status) -> dict[str, in
         "emitted": emitted,
         "stored": stored,
         "lost": max(0, emitted - stored),
+        "lost_by_link": 0,
         "duplicated": platform.get("duplicated", 0),
         "redelivered": gateway.get("duplicated", 0),
         "third_party": 0,

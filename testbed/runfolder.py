@@ -17,7 +17,11 @@ KEEP = 5
 
 
 class Manifest(BaseModel):
-    """``run.json``: what every role needs to know. Times are ns UTC; speed 0 means ``max``."""
+    """``run.json``: what every role needs to know. Times are ns UTC; speed 0 means ``max``.
+
+    ``sparkplug_host``: the primary host of the simulator's Sparkplug edge nodes, and what the gateway calls itself;
+    empty: nobody waits for one.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -31,6 +35,8 @@ class Manifest(BaseModel):
     speed: float
     mqtt: str
     opcua: str
+    sparkplug_host: str = "testbed"
+    modbus: str = ""
     portal: str = ""
     portal_hosts: tuple[str, ...] = ()
     data: str = ""

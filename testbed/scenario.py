@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -15,11 +16,13 @@ from core.clock import NS, wall_ns
 from core.config import Config, Duration, Label, load, parse, read_yaml
 from core.errors import ConfigError
 from gateway.kinds import GatewayConfig
-from simulator.domain import DomainConfig
+from simulator.domain import Copies, DomainConfig, devices
 from simulator.faults import FaultConfig
+from simulator.stations import stations
 from simulator.world import WorldConfig
 from testbed.compare.config import CompareConfig
 from testbed.examination import CmapssExam
+from wire.modbus.station import Station
 
 LEAD_NS = 2 * NS
 
@@ -35,7 +38,9 @@ def _start(value: object) -> object:
 
 
 #: simulated seconds a wall second; ``max`` (stored as 0) does not pace at all
-Speed = Annotated[float, BeforeValidator(_speed), Field(ge=0, le=100_000)]
+Speed = Annotated[
+    float, Field(ge=0, le=100_000), BeforeValidator(_speed, json_schema_input_type=float | Literal["max"])
+]
 
 
 class HistoryConfig(Config):
@@ -48,7 +53,11 @@ class HistoryConfig(Config):
 
 
 class ScenarioConfig(Config):
-    """A scenario file. ``domains`` and ``deploy`` are paths relative to the file."""
+    """A scenario file. ``domains`` and ``deploy`` are paths relative to the file; ``copies`` holds for every domain.
+
+    ``trainer``: whether every device takes ``inject_fault`` and ``clear_fault`` as commands;
+    ``links``: whether the links of the domains are simulated.
+    """
 
     name: Label
     description: Label | None = None
@@ -58,9 +67,12 @@ class ScenarioConfig(Config):
     end: Duration | None = None
     quantum: Duration | None = None
     domains: tuple[str, ...] = Field(min_length=1)
+    copies: Copies | None = None
     deploy: str | None = None
     history: HistoryConfig = HistoryConfig()
     faults: tuple[FaultConfig, ...] = ()
+    trainer: bool = False
+    links: bool = True
     gateway: GatewayConfig | None = None
     analytics: AnalyticsConfig = AnalyticsConfig()
     examination: CmapssExam | None = None
@@ -90,8 +102,13 @@ class Scenario:
     def world(self) -> WorldConfig:
         """Return what the simulator builds."""
         return WorldConfig.model_validate(
-            # as text: a bare number would be read as seconds
-            {"domains": self.domains, "faults": self.config.faults, "history": f"{self.config.history.days}d"}
+            {
+                "domains": self.domains,
+                "faults": self.config.faults,
+                "history": f"{self.config.history.days}d",  # as text: a bare number would be read as seconds
+                "trainer": self.config.trainer,
+                "links": self.config.links,
+            }
         )
 
     def check(self) -> None:
@@ -100,15 +117,16 @@ class Scenario:
 
         try:
             World(self.world(), self.config.start_ns(), self.config.seed)
+            stations_of(self.domains, self.config.seed)
         except ConfigError as error:
             raise ConfigError(self._place(error.where), error.what, error.hint) from error
 
     def _place(self, where: str) -> str:
         """Return where a fault of the world lies, by file."""
-        domain, _, rest = where.partition(":")
-        for name, config in zip(self.config.domains, self.domains, strict=True):
-            if rest and domain == config.domain:
-                return f"{_beside(self.path, name)}:{rest}"
+        head, _, rest = where.partition(":")
+        number = head.removeprefix("domains.")
+        if rest and number.isdigit():
+            return f"{_beside(self.path, self.config.domains[int(number)])}:{rest}"
         return f"{self.path}:{where}"
 
     @cached_property
@@ -137,6 +155,8 @@ def read(path: Path, data: Path | None = None) -> Scenario:
                 f"{path}:start", f"not a time: {config.start!r}", "write now or 2026-03-02T08:00:00Z"
             ) from error
     domains = tuple(_domain(path, name, data) for name in config.domains)
+    if config.copies is not None:
+        domains = tuple(domain.model_copy(update={"copies": config.copies}) for domain in domains)
     gateway = config.gateway or GatewayConfig()
     if config.deploy:
         deployed = load(_beside(path, config.deploy), DeployConfig).gateway
@@ -150,6 +170,17 @@ class DeployConfig(Config):
     """A deploy file: where the parts run. Each setting it names replaces the scenario's."""
 
     gateway: GatewayConfig = GatewayConfig()
+
+
+def stations_of(domains: Iterable[DomainConfig], root: int) -> list[Station]:
+    """Return Modbus units and register maps of all devices that speak Modbus."""
+    return stations(
+        pair
+        for domain in domains
+        for pair in devices(
+            domain.model_copy(update={"equipment": tuple(e for e in domain.equipment if "modbus" in e.protocols)}), root
+        )
+    )
 
 
 def _domain(path: Path, name: str, data: Path | None) -> DomainConfig:

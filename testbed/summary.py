@@ -21,10 +21,13 @@ def show(report: dict[str, Any], console: Console) -> None:
 
 def _verdict(rows: dict[str, int]) -> Text:
     text = Text()
-    whole = rows["lost"] == 0 and rows["duplicated"] == 0
+    by_link = rows.get("lost_by_link", 0)
+    whole = rows["lost"] == by_link and rows["duplicated"] == 0
     text.append("every row accounted for: " if whole else "rows are missing: ", "bold green" if whole else "bold red")
     text.append(f"{rows['emitted']:,} emitted, {rows['stored']:,} stored, {rows['lost']:,} lost, ")
     text.append(f"{rows['duplicated']:,} duplicated")
+    if by_link:
+        text.append(f", {by_link:,} of them by links whose devices keep no rows", "yellow")
     if rows["rejected"]:
         text.append(f", {rows['rejected']:,} rejected to dead letters", "yellow")
     if rows["third_party"]:

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import signal
+import socket
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ from testbed import report
 from testbed.brokerkeeper import BrokerKeeper
 from testbed.past import has_past
 from testbed.runfolder import Manifest, RunFolder, new_run
-from testbed.scenario import Scenario
+from testbed.scenario import Scenario, stations_of
 from testbed.storage import asked_store, choose_store
 from testbed.supervisor import Supervisor
 from wire.broker import Broker, free_port
@@ -75,11 +76,35 @@ def manifest_of(scenario: Scenario, options: Options, mqtt: str) -> Manifest:
         speed=config.speed if options.speed is None else options.speed,
         mqtt=mqtt,
         opcua=f"opc.tcp://127.0.0.1:{free_port()}/testbed",
+        modbus=f"tcp://127.0.0.1:{_free_ports(_lines(scenario))}",
         portal=page_url(options.host, options.port) if options.portal else "",
         portal_hosts=options.hosts,
         data=str(options.data or ""),
         versions=_versions(),
     )
+
+
+def _lines(scenario: Scenario) -> int:
+    """Return how many Modbus servers the scenario needs."""
+    return 1 + max((station.line for station in stations_of(scenario.domains, scenario.config.seed)), default=0)
+
+
+def _free_ports(count: int) -> int:
+    """Return the first of so many free ports that follow each other."""
+    for _ in range(100):
+        first = free_port()
+        if first + count < 65_536 and all(_is_free(first + i) for i in range(1, count)):
+            return first
+    raise RunError(f"no {count} free ports in a row for Modbus")
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
 
 
 def page_url(host: str, port: int) -> str:
@@ -89,7 +114,7 @@ def page_url(host: str, port: int) -> str:
 
 def _versions() -> dict[str, str]:
     found = {}
-    for name in ("iiot-testbed", "numpy", "simpy", "scikit-learn", "paho-mqtt", "asyncua", "duckdb"):
+    for name in ("iiot-testbed", "numpy", "simpy", "scikit-learn", "paho-mqtt", "asyncua", "pymodbus", "duckdb"):
         with suppress(PackageNotFoundError):
             found[name] = version(name)
     return found
@@ -124,7 +149,7 @@ class Up:
             async with Broker(config, run.broker) as broker:
                 manifest = manifest_of(self.scenario, self.options, broker.url)
                 run.write_manifest(manifest)
-                self._say(f"broker {broker.url} ({broker.kind}), OPC UA {manifest.opcua}")
+                self._say(f"broker {broker.url} ({broker.kind}), OPC UA {manifest.opcua}, Modbus {manifest.modbus}")
                 self._say(f"everything of this run is in {run.root}")
                 self._write_options(run)
                 supervisor = self._supervisor = Supervisor(run, self._roles(), self._told)

@@ -77,7 +77,7 @@ class BirthJson(Struct, frozen=True, omit_defaults=True):
     node: Id | UnsetType = UNSET
     sid: Sid = 0
     kind: Id = "generic"
-    domain: Literal["factory", "logistics", "urban", "third_party"] = "third_party"
+    domain: Literal["factory", "logistics", "urban", "own", "third_party"] = "third_party"
     label: NameJson | str | None = None
     position: PositionJson | None = None
     commands: list[CommandJson] = []

@@ -81,10 +81,10 @@ class MemoryBroker:
             session, client.session = client.session, None
             session._fail("connection lost")
             if session.will is not None:
-                self.publish(session.will.topic, session.will.payload, retain=True)
+                self.publish(session.will.topic, session.will.payload, retain=session.will.retain)
 
-    def publish(self, topic: str, payload: bytes, *, retain: bool) -> None:
-        """Take a message and deliver it to every subscriber."""
+    def publish(self, topic: str, payload: bytes, *, retain: bool, qos: int = 1) -> None:
+        """Take a message and deliver it to every subscriber; with QoS 0 only to those that are here."""
         self.published += 1
         if retain:
             self.retained[topic] = payload
@@ -92,7 +92,7 @@ class MemoryBroker:
                 del self.retained[topic]
         for client in self._clients.values():
             if any(topic_matches(f, topic) for f in client.filters):
-                self._deliver(client, topic, payload, retained=False)
+                self._deliver(client, topic, payload, retained=False, qos=qos)
 
     def _attach(self, name: str, session: MemorySession, persistent: bool) -> bool:
         old = self._clients.get(name)
@@ -123,7 +123,11 @@ class MemoryBroker:
         if name in self._clients:
             self._clients[name].pending.pop(handle, None)
 
-    def _deliver(self, client: _Client, topic: str, payload: bytes, *, retained: bool) -> None:
+    def _deliver(self, client: _Client, topic: str, payload: bytes, *, retained: bool, qos: int = 1) -> None:
+        if not qos:
+            if client.session is not None and not (self.loss and self._draw.random() < self.loss):
+                client.session._arrive(topic, payload, retained, 0)
+            return
         if self.loss and self._draw.random() < self.loss:
             self.lost += 1
             return
@@ -182,10 +186,10 @@ class MemorySession:
         self._check()
         self._broker._subscribe(self._name, filters)
 
-    async def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
+    async def publish(self, topic: str, payload: bytes, *, retain: bool = False, qos: int = 1) -> None:
         """Hand a message over."""
         self._check()
-        self._broker.publish(topic, payload, retain=retain)
+        self._broker.publish(topic, payload, retain=retain, qos=qos)
 
     async def flush(self) -> None:
         """Return at once: the broker has everything."""
@@ -210,6 +214,11 @@ class MemorySession:
         for message in messages:
             if message.epoch == self._epoch and self._up:
                 self._broker._acked(self._name, message.handle)
+
+    async def cut(self) -> None:
+        """Lose the connection without a goodbye."""
+        if self._up:
+            self._broker.cut(self._name)
 
     async def close(self) -> None:
         """Say goodbye."""

@@ -21,7 +21,7 @@ import paho.mqtt.client as paho
 
 from core.clock import NS, wall_ns
 from core.errors import NotConnected, WireError
-from wire.mqtt_client import dial, ignore, make_client, stop_thread, unwatch
+from wire.mqtt_client import dial, ignore, make_client, send_at_once, stop_thread, unwatch
 from wire.mqtt_subscribe import Subscriptions
 from wire.session import Message, MqttConfig, Will, endpoint
 from wire.watchdog import Watchdog
@@ -49,7 +49,7 @@ class MqttSession:
         self._up = False
         self._lost = ""
         self._window = config.window
-        self._unacked: dict[int, tuple[str, bytes, bool]] = {}
+        self._unacked: dict[int, tuple[str, bytes, bool, int]] = {}
         self._inbox: deque[Message] = deque()
         self._order: deque[int] = deque()  # handles read and not acknowledged to the broker
         self._done: set[int] = set()
@@ -65,8 +65,6 @@ class MqttSession:
         self._watchdog = Watchdog(config.watchdog)
         self._tick: asyncio.TimerHandle | None = None
         self._threaded = config.threaded
-
-    # --- life ---------------------------------------------------------------------------------------------
 
     @property
     def connected(self) -> bool:
@@ -112,6 +110,11 @@ class MqttSession:
             self._subscriptions.ask(client, self.config.version, [_HEARTBEAT + self._name], 0)
         self._resend()
         return known
+
+    async def cut(self) -> None:
+        """Lose the connection without a goodbye; ``connect`` may follow."""
+        await self._drop()
+        self._fail("the link is out")
 
     async def close(self) -> None:
         """Say goodbye and release everything."""
@@ -163,6 +166,7 @@ class MqttSession:
         loop, sock = self._loop, client.socket()
         if loop is None or sock is None:
             raise OSError("connection refused")
+        send_at_once(sock)
         if not self._threaded:
             try:
                 loop.add_reader(sock, self._on_readable, client)
@@ -177,14 +181,12 @@ class MqttSession:
         client.on_socket_unregister_write = lambda _c, _u, s: unwatch(loop, s, reading=False)
         loop.add_writer(sock, client.loop_write)
 
-    # --- out ----------------------------------------------------------------------------------------------
-
-    async def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
+    async def publish(self, topic: str, payload: bytes, *, retain: bool = False, qos: int = 1) -> None:
         """Hand a message over; waits while the window is full."""
         while len(self._unacked) >= self._window and self._up:
             self._sent.clear()
             await self._sent.wait()
-        self._send(self._live(), topic, payload, retain)
+        self._send(self._live(), topic, payload, retain, qos)
 
     async def flush(self) -> None:
         """Wait until all that was published is acknowledged."""
@@ -193,15 +195,14 @@ class MqttSession:
             self._sent.clear()
             await self._sent.wait()
 
-    def _send(self, client: paho.Client, topic: str, payload: bytes, retain: bool) -> None:
-        info = client.publish(topic, payload, qos=1, retain=retain)
-        self._unacked[info.mid] = (topic, payload, retain)
+    def _send(self, client: paho.Client, topic: str, payload: bytes, retain: bool, qos: int) -> None:
+        info = client.publish(topic, payload, qos=qos, retain=retain)
+        self._unacked[info.mid] = (topic, payload, retain, qos)
 
     def _resend(self) -> None:
-        """Send again what an earlier connection left unacknowledged, before anything new."""
-        left = list(self._unacked.values())
-        self._unacked.clear()
-        for message in left:
+        """Send again what an earlier connection left unacknowledged, before anything new; QoS 0 asks for no more."""
+        left, self._unacked = self._unacked, {}
+        for message in (message for message in left.values() if message[3]):
             self._send(self._live(), *message)
 
     def _live(self) -> paho.Client:
@@ -361,8 +362,6 @@ class MqttSession:
                 self._unacked.pop(mid, None)
         self._came.set()
         self._sent.set()
-
-    # --- health -------------------------------------------------------------------------------------------
 
     def _on_tick(self, client: paho.Client) -> None:
         if client is not self._client or not self._up or self._loop is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 from typing import Any
 
@@ -32,7 +33,7 @@ def make_client(config: MqttConfig, will: Will | None) -> paho.Client:
     if where.tls:
         client.tls_set_context(_tls(config))
     if will is not None:
-        client.will_set(will.topic, will.payload, qos=1, retain=True)
+        client.will_set(will.topic, will.payload, qos=1, retain=will.retain)
     client.connect_timeout = config.connect_timeout / NS
     client.max_inflight_messages_set(0)  # the window is ours; paho searches its queue from the start each time
     return client
@@ -56,6 +57,12 @@ def dial(client: paho.Client, config: MqttConfig) -> None:
     client.connect(
         where.host, where.port, config.keepalive_s, clean_start=not keeps_session(config), properties=properties
     )
+
+
+def send_at_once(sock: Any) -> None:
+    """Let small packets leave at once: held back behind an unacknowledged one, a command would wait 40 ms."""
+    if sock.family in (socket.AF_INET, socket.AF_INET6):
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
 def ignore(*_: Any) -> None:

@@ -57,18 +57,23 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Will:
-    """What the broker says, retained, when the connection is lost without a goodbye."""
+    """What the broker says, ``retain``-ed or not, when the connection is lost without a goodbye."""
 
     topic: str
     payload: bytes
+    retain: bool = True
 
 
 class Session(Protocol):
     """A connection to a broker, QoS 1 both ways. Constructors only assign; one session serves one event loop.
 
+    ``will`` may be changed between connections.
+
     After NotConnected, ``connect`` may be called again: messages that were published and not acknowledged go
     out again first, in order; messages that were read and not acknowledged come again.
     """
+
+    will: Will | None
 
     @property
     def connected(self) -> bool:
@@ -87,8 +92,11 @@ class Session(Protocol):
         """
         ...
 
-    async def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
-        """Hand a message over; waits while too many are under way. Raises NotConnected (not handed over)."""
+    async def publish(self, topic: str, payload: bytes, *, retain: bool = False, qos: int = 1) -> None:
+        """Hand a message over; waits while too many are under way. Raises NotConnected (not handed over).
+
+        With ``qos`` 0 it is under way until it is written to the socket, and does not go out again.
+        """
         ...
 
     async def flush(self) -> None:
@@ -103,6 +111,10 @@ class Session(Protocol):
         """Acknowledge messages; the broker hears it in the order of arrival, so one that is held back holds back
         those behind it. Messages of an earlier connection are passed over (they come again).
         """
+        ...
+
+    async def cut(self) -> None:
+        """Lose the connection without a goodbye, as a dead link would: the broker publishes the will."""
         ...
 
     async def close(self) -> None:

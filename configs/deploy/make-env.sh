@@ -15,6 +15,7 @@ SCENARIO=configs/scenarios/seoul.yaml
 # ports on this machine; all are published on loopback only
 MQTT_PORT=1883
 OPCUA_PORT=4840
+MODBUS_PORT=5020
 PORTAL_PORT=8080
 INFLUX_PORT=8086
 GRAFANA_PORT=3000

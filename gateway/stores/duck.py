@@ -28,6 +28,7 @@ from gateway.stores.extra import NOTHING, Extra
 if TYPE_CHECKING:
     from gateway.stores.duck_reader import DuckReader
 
+_MANY_NOTES = 200  # from here on one table is quicker than rows: a history of a busy line has tens of thousands
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (key VARCHAR PRIMARY KEY, value VARCHAR);
 CREATE TABLE IF NOT EXISTS streams (idx INTEGER, path VARCHAR, device VARCHAR);
@@ -256,7 +257,13 @@ class DuckStore:
             row = (note.t, note.device, str(getattr(note, "id", "")), notes_json.to_json(note))
             groups.setdefault(notes_json.NAME_OF[type(note)], []).append(row)
         for name, rows in groups.items():
-            con.executemany(f"INSERT INTO {name} VALUES (?, ?, ?, ?)", rows)
+            if len(rows) < _MANY_NOTES:
+                con.executemany(f"INSERT INTO {name} VALUES (?, ?, ?, ?)", rows)
+                continue
+            columns = zip(*rows, strict=True)
+            con.register("noted", pa.table({str(n): list(column) for n, column in enumerate(columns)}))
+            con.execute(f"INSERT INTO {name} SELECT * FROM noted")
+            con.unregister("noted")
 
     @staticmethod
     def _set_meta(con: Any, values: dict[str, str]) -> None:

@@ -5,7 +5,7 @@ import { CITY, DISTRICTS, HAN, HEIGHT, HILLS, STREAMS, WIDTH, YEOUIDO, curve, pl
 import { healthOf, store } from "./store.js";
 import { count, labelOf, lang, t, tOr } from "./text.js";
 
-export const DOMAINS = ["factory", "logistics", "urban", "third_party"];
+export const DOMAINS = ["factory", "logistics", "urban", "own", "third_party"];
 export const HEALTHS = ["ok", "warning", "alarm", "offline", "unknown"];
 const RANK = { ok: 0, unknown: 1, offline: 2, warning: 3, alarm: 4 };
 const LOUD = new Set(["warning", "alarm"]);
@@ -18,6 +18,7 @@ const SHAPES = {
   factory: (r) => `M${-r} ${-r}H${r}V${r}H${-r}Z`,
   logistics: (r) => `M0 ${-r * 1.35}L${r * 1.35} 0L0 ${r * 1.35}L${-r * 1.35} 0Z`,
   urban: (r) => `M${-r * 1.1} 0a${r * 1.1} ${r * 1.1} 0 1 0 ${r * 2.2} 0a${r * 1.1} ${r * 1.1} 0 1 0 ${-r * 2.2} 0Z`,
+  own: (r) => `M${-r * 1.25} 0L${-r * 0.6} ${-r * 1.1}H${r * 0.6}L${r * 1.25} 0L${r * 0.6} ${r * 1.1}H${-r * 0.6}Z`,
   third_party: (r) => `M0 ${-r * 1.4}L${r * 1.35} ${r}H${-r * 1.35}Z`,
 };
 

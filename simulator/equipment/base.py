@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field, field_validator
@@ -9,8 +10,11 @@ from pydantic import Field, field_validator
 from core.config import Config, Duration, Label
 from core.spec import Name, Protocol
 from simulator.channels import Sensor, Stream
+from simulator.clocks import ClockConfig
 from simulator.grid import Ints
+from simulator.links import ConnectionConfig
 from simulator.wear.component import WearModel
+from wire.modbus.config import Overrides
 
 if TYPE_CHECKING:
     from simulator.asset import Asset
@@ -45,11 +49,19 @@ class EquipmentConfig(Config):
     node
         Connection that serves the device; default one for each area.
     sensors
-        Overrides of sensor settings by channel.
+        Overrides of sensor settings by channel; a pattern such as ``pm*`` names several.
+    clock
+        The device's clock, where it is not true.
+    connection
+        Whether a device has an own connection, and over which link it goes; default the area's, perfect.
     every
         Overrides of a stream's period.
     inputs, outputs
-        Names of the flows of material it empties and fills.
+        Names of the flows of material it empties and fills; ``{n}`` and ``{area}`` are filled in.
+    modbus
+        Unit id, poll interval and registers, where they are not made from the channels.
+    priority
+        Who gets a crew first, lowest first; at equal priority a repair goes before planned maintenance.
     """
 
     kind: str
@@ -65,9 +77,13 @@ class EquipmentConfig(Config):
     manufacturer: str = "Hangang Machinery"
     model: str = ""
     sensors: dict[str, Sensor] = Field(default_factory=dict)
+    clock: ClockConfig | None = None
+    connection: ConnectionConfig | None = None
     every: dict[str, Duration] = Field(default_factory=dict)
     inputs: tuple[str, ...] = ()
     outputs: tuple[str, ...] = ()
+    modbus: Overrides | None = None
+    priority: int = Field(default=5, ge=0, le=9)
 
     label: ClassVar[Name] = Name("장비", "Equipment")
 
@@ -91,6 +107,12 @@ class EquipmentConfig(Config):
         """Return the entry of its n-th device (from 0), where devices of one entry differ."""
         return self
 
+    def linked(self, rename: Callable[[str], str]) -> EquipmentConfig:
+        """Return the entry with the flows that it names renamed, as they are called in a copy of its domain."""
+        inputs, outputs = tuple(map(rename, self.inputs)), tuple(map(rename, self.outputs))
+        same = inputs == self.inputs and outputs == self.outputs
+        return self if same else self.model_copy(update={"inputs": inputs, "outputs": outputs})
+
     def instants(self, stream: str) -> Ints | None:
         """Return every sample instant (simulated ns) of a stream that follows no period; None for a steady one."""
         return None
@@ -102,3 +124,11 @@ class EquipmentConfig(Config):
     def family(self) -> str:
         """Return the name of the fleet it belongs to: entries of one family have equal channels and columns."""
         return self.kind
+
+    def shown_kind(self) -> str:
+        """Return the equipment kind that rules, models and pages see."""
+        return self.kind
+
+    def definition(self) -> str:
+        """Return what all entries of one family must have in common; empty where the kind's code sees to it."""
+        return ""

@@ -3,12 +3,13 @@
 It cuts lots of parts of one grade. Before a lot the operator replaces a tool at its service limit; a tool that is
 worn out or overstrained within a lot breaks. Poor heat dissipation and spindle power outside its limits trip the
 machine until it is reset. Derating slows the spindle: the cycle gets longer, the tool lasts longer (Taylor); the
-controller scales its limits with the override, so derating itself trips nothing.
+controller scales its limits with it, so derating itself trips nothing. A speed set-point is the operator's: the rules
+judge the speed and power that it leads to.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -16,14 +17,15 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from core.clock import NS
+from core.command import Command
 from core.config import Duration
-from core.spec import Name
+from core.spec import CommandSpec, Name
+from simulator.asset import Work
 from simulator.body import Steps
 from simulator.channels import Sensor, Stream, counted, enumerated, measured
-from simulator.equipment.base import EquipmentConfig
 from simulator.faults import Effect, FaultKind, WearFault
 from simulator.process import milling
-from simulator.process.making import Maker
+from simulator.process.making import Maker, MakerConfig
 from simulator.process.milling import GRADES, MEAN_PART, Grade
 from simulator.state import Column, Ramp, Relax, Step
 from simulator.states import COMMON, DERATE, STATES, State
@@ -75,7 +77,7 @@ SPINDLE = Stream(
 )  # fmt: skip
 
 
-class CncConfig(EquipmentConfig):
+class CncConfig(MakerConfig):
     """A milling machine.
 
     Attributes
@@ -128,7 +130,7 @@ class Cnc(Maker):
         "parts": Step(),
         "scrap": Step(),
     }
-    commands = (*COMMON, DERATE)
+    commands = (*COMMON, DERATE, CommandSpec("set_speed", {"factor": "1"}, Name("속도 설정", "Set speed")))
     faults: ClassVar[Mapping[str, FaultKind]] = {
         "tool_chipping": WearFault("tool", 20.0, Name("공구 치핑", "Tool chipping")),
         "coolant_loss": Effect(1.5, label=Name("절삭유 부족", "Loss of coolant")),  # K less between process and air
@@ -137,17 +139,32 @@ class Cnc(Maker):
     config: CncConfig
     _part = MEAN_PART
     _grade: Grade = GRADES["low"]
+    _set_to = 1.0  # speed set-point
 
     def pace(self) -> float:
         """Return parts a second."""
-        return self.get("derate") * NS / self.config.cycle
+        return self.get("derate") * self._set_to * NS / self.config.cycle
+
+    def handlers(self) -> dict[str, Callable[[Command], str | Work]]:
+        """Add the speed."""
+        return super().handlers() | {"set_speed": self._set_speed}
+
+    def _set_speed(self, command: Command) -> str:
+        self._set_to = self.number(command, "factor", 0.5, 1.3)
+        self.on_state(self.state, self.state)
+        self.adapt_wear()
+        return f"speed set to {self._set_to:.0%}, for the rules from the next part on"
 
     def run(self) -> Steps:
         """Set up, cut a lot, and so on."""
         while True:
+            yield from self.on_duty()
             yield from self._set_up()
+            good, scrap = self.get("parts"), self.get("scrap")
             for _ in range(self.config.lot):
                 yield from self._cut()
+            made, bad = self.get("parts") - good, self.get("scrap") - scrap
+            self.tell_lot(GRADE_STATES[self._grade.code], round(made), round(bad), 3600.0 * NS / self.config.cycle)
 
     def _set_up(self) -> Steps:
         draw = self.draws("grade").random()
@@ -155,7 +172,7 @@ class Cnc(Maker):
         self._grade = list(GRADES.values())[int(np.searchsorted(shares[:-1], draw, side="right"))]
         change = 0 < self.config.change_at_min <= self.components["tool"].age_s / 60.0
         time = self.config.setup + (self.config.tool_change if change else 0)
-        yield from self.pause(State.SETUP, time / NS)
+        yield from self.set_up(time / NS, "setup", GRADE_STATES[self._grade.code])
         if change:
             self._replace_tool()
         self.put("grade", float(self._grade.code))
@@ -177,7 +194,7 @@ class Cnc(Maker):
         self.on_state(State.SETUP, self.state)  # take the new part's speed and torque
         tool = self.components["tool"]
         number = tool.life.number
-        felt = milling.Part(drawn.torque, drawn.rpm, drawn.excess - self.get("fault.coolant_loss"))
+        felt = milling.Part(drawn.torque, drawn.rpm * self._set_to, drawn.excess - self.get("fault.coolant_loss"))
         mode = milling.failure_mode(felt, tool.age_s / 60.0, self._grade)
         if mode is None and chance < milling.RANDOM_CHANCE:
             mode = milling.RANDOM
@@ -224,7 +241,7 @@ class Cnc(Maker):
     def on_state(self, old: State, new: State) -> None:
         """Turn while cutting, at rest otherwise."""
         super().on_state(old, new)
-        cutting, part, derate = new is State.RUNNING, self._part, self.get("derate")
+        cutting, part, derate = new is State.RUNNING, self._part, self.get("derate") * self._set_to
         self.put("rpm", part.rpm * derate if cutting else 0.0)
         self.put("torque", part.torque if cutting else 0.0)
         kw = self.config.base_kw + (part.power_w * derate / 1000.0 if cutting else 0.0)
@@ -238,7 +255,7 @@ class Cnc(Maker):
     def stress(self, component: str) -> float:
         """Return min of tool wear a min: by the grade, and by Taylor's law with the speed."""
         nominal = self._grade.wear_min * 60.0 * NS / self.config.cycle
-        return float(nominal * self.get("derate") ** (1.0 / self.config.tool.taylor))
+        return float(nominal * (self.get("derate") * self._set_to) ** (1.0 / self.config.tool.taylor))
 
     @classmethod
     def truth(cls, stream: str, view: View) -> Mapping[str, NDArray[Any] | float]:

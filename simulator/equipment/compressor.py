@@ -16,11 +16,19 @@ from pydantic import Field
 from core.clock import NS
 from core.command import Command
 from core.config import Duration
-from core.errors import CommandRefused
 from core.spec import CommandSpec, Name
 from simulator.asset import Work
 from simulator.channels import Sensor, Stream, counted, enumerated, measured
-from simulator.equipment.rotating import BEARING_FAULTS, HEALTH, Rotating, RotatingConfig, hall, health
+from simulator.equipment.rotating import (
+    BEARING_FAULTS,
+    HEALTH,
+    WAVEFORM,
+    Rotating,
+    RotatingConfig,
+    hall,
+    health,
+    waveform,
+)
 from simulator.faults import Effect, FaultKind
 from simulator.grid import Floats
 from simulator.state import Column, Ramp, Relax, Step
@@ -82,7 +90,7 @@ class CompressorConfig(RotatingConfig):
 
     def streams(self) -> tuple[Stream, ...]:
         """Return its streams."""
-        return (AIR, HEALTH)
+        return (AIR, HEALTH, WAVEFORM) if self.waveform else (AIR, HEALTH)
 
 
 class Compressor(Rotating):
@@ -95,7 +103,6 @@ class Compressor(Rotating):
         "charge": Relax(0.0, 60.0),  # of the net, 1 = at pressure
     }
     commands = (*Rotating.commands, CommandSpec("set_pressure", {"pressure": "bar"}, Name("압력 설정", "Set pressure")))
-    mean_load: ClassVar[float] = MEAN_DUTY + (1.0 - MEAN_DUTY) * 0.3
     faults: ClassVar[Mapping[str, FaultKind]] = {
         **BEARING_FAULTS,
         "air_leak": Effect(0.2, label=Name("공기 누설", "Air leak")),  # more loaded share
@@ -120,19 +127,25 @@ class Compressor(Rotating):
 
     def handlers(self) -> dict[str, Callable[[Command], str | Work]]:
         """Add the pressure set-point and the rest that the motor needs."""
-        return super().handlers() | {"set_pressure": self._set_pressure, "start": self._start_rested}
+        return super().handlers() | {"set_pressure": self._set_pressure}
 
-    def _start_rested(self, command: Command) -> str:
+    def interlock(self) -> str:
+        """Let the motor rest after a stop."""
         left = self._rest_since + self.config.lockout - self.now
-        if self.state is State.STOPPED and left > 0:
-            raise CommandRefused(f"interlock: motor must rest for another {left / NS:.0f} s")
-        return self._start(command)
+        return f"motor must rest for another {left / NS:.0f} s" if left > 0 else ""
 
     def _set_pressure(self, command: Command) -> str:
         pressure = self.number(command, "pressure", 4.0, 12.0)
         self.put("set_bar", pressure)
+        self.on_state(self.state, self.state)
         self.adapt_wear()
         return f"pressure set to {pressure:g} bar"
+
+    def power_kw(self, speed: float) -> float:
+        """A screw displaces the same with every turn; a leak keeps it loaded for longer; pressure takes power."""
+        duty = min(max(MEAN_DUTY + self.get("fault.air_leak"), 0.1), 0.95)
+        loaded = duty + (1.0 - duty) * self.config.unloaded
+        return self.config.rated_kw * speed * loaded * self.get("set_bar") / self.config.set_bar
 
     def stress(self, component: str) -> float:
         """The load on the bearings goes with the pressure."""
@@ -141,6 +154,8 @@ class Compressor(Rotating):
     @classmethod
     def truth(cls, stream: str, view: View) -> Mapping[str, NDArray[Any] | float]:
         """Return true values of a stream."""
+        if stream == "waveform":
+            return waveform(view)
         duty = np.clip(MEAN_DUTY + 0.1 * view.slow("demand", 3600.0) + view.fault("air_leak"), 0.1, 0.95)
         phase = view["cycles"] - np.floor(view["cycles"])
         loaded = phase < duty

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from core.spec import Name
 from simulator.channels import Sensor, Stream, counted, enumerated, measured
-from simulator.equipment.rotating import BEARING_FAULTS, HEALTH, Rotating, RotatingConfig, health
+from simulator.equipment.rotating import BEARING_FAULTS, HEALTH, WAVEFORM, Rotating, RotatingConfig, health, waveform
 from simulator.faults import Effect, FaultKind
 from simulator.states import STATES
 from simulator.view import View
@@ -61,22 +61,27 @@ class FanConfig(RotatingConfig):
 
     def streams(self) -> tuple[Stream, ...]:
         """Return its streams."""
-        return (AIRFLOW, HEALTH)
+        return (AIRFLOW, HEALTH, WAVEFORM) if self.waveform else (AIRFLOW, HEALTH)
 
 
 class Fan(Rotating):
     """Moves air through a filter that takes pressure as it clogs."""
 
-    mean_load: ClassVar[float] = 0.9
     faults: ClassVar[Mapping[str, FaultKind]] = {
         **BEARING_FAULTS,
         "imbalance": Effect(2.0, label=Name("불균형", "Imbalance")),  # mm/s at rated speed
         "filter_clogged": Effect(0.5, label=Name("필터 막힘", "Clogged filter")),  # share of the flow lost
     }
 
+    def power_kw(self, speed: float) -> float:
+        """A clogged filter takes flow, and with it power."""
+        return self.config.rated_kw * speed**3 * (0.35 + 0.55 * (1.0 - self.get("fault.filter_clogged")))
+
     @classmethod
     def truth(cls, stream: str, view: View) -> Mapping[str, NDArray[Any] | float]:
         """Return true values of a stream."""
+        if stream == "waveform":
+            return waveform(view, shaft=view.fault("imbalance"))
         open_share = (1.0 - view.fault("filter_clogged")) * (1.0 + 0.03 * view.slow("draught", 900.0))
         speed = view["speed"]
         load = speed * speed * speed * (0.35 + 0.55 * open_share)

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from core.spec import Name
 from simulator.channels import Sensor, Stream, measured
-from simulator.equipment.packaging import LINE, Packaging, PackagingConfig, line
+from simulator.equipment.packaging import LINE, Packaging, PackagingConfig, line, own
 from simulator.faults import Effect, FaultKind, WearFault
 from simulator.view import View
 
@@ -71,6 +71,10 @@ class Labeller(Packaging):
         spread = 0.15 * (1.0 + 2.5 * wear) * view.white("label") * (view["speed"] > 0)
         return {
             **line(view, wear),
-            "label_offset": 0.2 * view.slow("web", 1800.0) + 0.6 * wear * wear + spread + view.fault("label_shift"),
+            "label_offset": 0.2 * view.slow("web", 1800.0)
+            + own(view, "web", 10.0)
+            + 0.6 * wear * wear
+            + spread
+            + view.fault("label_shift"),
             "labels": np.where(reel > 0, 100.0 * (1.0 - (turns - np.floor(turns))), 100.0),
         }

@@ -1,7 +1,6 @@
 """Centrifugal pump: the worked example of a rotating machine (motor and bearing: ``rotating.py``).
 
-Flow, head and power follow the affinity laws. The waveform has 1x and 2x of the shaft and ringing impacts at the
-outer-race frequency of a 6205 bearing, whose height follows the wear.
+Flow, head and power follow the affinity laws.
 """
 
 from __future__ import annotations
@@ -9,21 +8,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
-import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from core.clock import NS
 from core.spec import Name
 from simulator.channels import Sensor, Stream, counted, enumerated, measured
-from simulator.equipment.rotating import BEARING_FAULTS, HEALTH, Rotating, RotatingConfig, health
+from simulator.equipment.rotating import BEARING_FAULTS, HEALTH, WAVEFORM, Rotating, RotatingConfig, health, waveform
 from simulator.faults import Effect, FaultKind
 from simulator.states import STATES
 from simulator.view import View
-
-BPFO = 3.5848  # impacts a turn, SKF 6205 (CWRU bearing data centre)
-_RINGING_HZ = 900.0
-_DAMPING = 0.06
 
 PROCESS = Stream(
     "process",
@@ -49,23 +42,15 @@ PROCESS = Stream(
         counted("energy", "energy", "kW.h", ko="전력량", en="Energy"),
     ),
 )  # fmt: skip
-WAVEFORM = Stream(
-    "waveform",
-    (measured("acceleration", "acceleration", "m/s2", -500, 500, Sensor(noise=0.3, resolution=0.01), group="health"),),
-    period=NS // 2560,
-    burst=1024,
-    every=10 * NS,
-)
 
 
 class PumpConfig(RotatingConfig):
-    """A pump. ``waveform`` adds a burst of vibration (1,024 samples at 2,560 Hz every 10 s)."""
+    """A pump."""
 
     kind: Literal["pump"] = "pump"
     rated_kw: float = Field(default=15.0, gt=0, le=60)
     rated_flow: float = Field(default=60.0, gt=0, le=120)
     rated_bar: float = Field(default=6.0, gt=0, le=16)
-    waveform: bool = False
 
     label: ClassVar[Name] = Name("펌프", "Pump")
 
@@ -86,6 +71,10 @@ class Pump(Rotating):
         "cavitation": Effect(1.0, label=Name("공동 현상", "Cavitation")),
         "blocked_suction": Effect(0.5, label=Name("흡입 막힘", "Blocked suction")),
     }
+
+    def power_kw(self, speed: float) -> float:
+        """Less flow takes less power."""
+        return self.config.rated_kw * speed**3 * (0.4 + 0.6 * (1.0 - self.get("fault.blocked_suction")))
 
     @classmethod
     def truth(cls, stream: str, view: View) -> Mapping[str, NDArray[Any] | float]:
@@ -116,10 +105,4 @@ def _health(view: View) -> dict[str, NDArray[Any]]:
 
 
 def _waveform(view: View) -> dict[str, NDArray[Any]]:
-    turns, speed, wear = view["turns"], view["speed"], view.wear("bearing")
-    angle = 2.0 * np.pi * (turns - np.floor(turns))
-    hit = turns * BPFO
-    since = (hit - np.floor(hit)) * 60.0 / (BPFO * np.maximum(speed, 0.01) * view.param("rated_rpm"))  # s after impact
-    ring = np.exp(since * (-_DAMPING * 2.0 * np.pi * _RINGING_HZ)) * np.sin(since * (2.0 * np.pi * _RINGING_HZ))
-    shaft = 1.2 * np.sin(angle) + 0.5 * np.sin(2.0 * angle + 0.7)
-    return {"acceleration": speed * (shaft + (0.5 + 40.0 * wear * wear) * ring + 0.4 * view.white("a"))}
+    return waveform(view, shaft=1.6 * view.fault("cavitation"))

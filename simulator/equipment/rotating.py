@@ -2,18 +2,21 @@
 
 Power follows the cube of the speed (affinity law); vibration velocity rises with bearing wear towards the zones of
 ISO 20816-3 (group 2, rigid: 1.4 / 2.8 / 4.5 mm/s, a configuration value); motor current by the load curve
-I = I_FL sqrt(i0^2 + load^2 (1 - i0^2)); bearing and winding warm up exponentially.
+I = I_FL sqrt(i0^2 + load^2 (1 - i0^2)); bearing and winding warm up exponentially. The waveform holds the shaft's
+harmonics and the impacts of a spalled bearing (``process/bearings.py``) in such heights that its velocity has the
+r.m.s. that the stream ``health`` tells.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from core.clock import NS
 from core.command import Command
 from core.spec import CommandSpec, Name
 from simulator.asset import Asset, Work
@@ -21,6 +24,7 @@ from simulator.channels import Sensor, Stream, measured
 from simulator.equipment.base import EquipmentConfig
 from simulator.faults import FaultKind, WearFault
 from simulator.grid import Floats
+from simulator.process.bearings import BEARINGS, PARTS, Part, impacts, spalled, velocity_rms
 from simulator.state import Column, Ramp, Relax, Step
 from simulator.states import COMMON, DERATE, State
 from simulator.view import View
@@ -57,12 +61,39 @@ HEALTH = Stream(
         ),
     ),
 )  # fmt: skip
+WAVEFORM = Stream(
+    "waveform",
+    (
+        measured(
+            "acceleration", "acceleration", "m/s2", -500, 500, Sensor(noise=0.05, resolution=0.001),
+            ko="진동 가속도", en="Vibration acceleration", group="health",
+        ),
+    ),
+    period=NS // 2560,
+    burst=1024,
+    every=10 * NS,
+)  # fmt: skip
+_HARMONICS = (0.85, 0.45, 0.27)  # of the shaft's vibration velocity: 1x, 2x, 3x; squares add up to 1
+_BY_IMPACTS = 0.75  # share of what wear adds that is impacts, the rest shakes with the shaft (assumption)
 
 
 class RotatingConfig(EquipmentConfig):
-    """Motor and bearing of a rotating machine."""
+    """Motor and bearing of a rotating machine.
+
+    Attributes
+    ----------
+    waveform
+        Adds a burst of vibration (1,024 samples at 2,560 Hz every 10 s).
+    bearing_type
+        Its geometry.
+    spall
+        Part that spalls first; ``drawn``: each life its own.
+    """
 
     kind: str
+    waveform: bool = False
+    bearing_type: Literal["6205", "6203"] = "6205"
+    spall: Part | Literal["drawn"] = "drawn"
     rated_kw: float = Field(default=15.0, gt=0, le=120)
     rated_rpm: float = Field(default=1480.0, gt=100, le=3600)
     full_load_a: float = Field(default=28.0, gt=0, le=240)
@@ -84,8 +115,7 @@ class Rotating(Asset):
         "warmth": Relax(0.0, 1500.0),  # winding, 1 = rated rise
     }
     commands = (*COMMON, DERATE, CommandSpec("set_speed", {"factor": "1"}, Name("속도 설정", "Set speed")))
-    #: share of the rated power drawn on average at rated speed
-    mean_load: ClassVar[float] = 1.0
+    logs: ClassVar[bool] = True
     config: RotatingConfig
 
     def on_state(self, old: State, new: State) -> None:
@@ -93,8 +123,16 @@ class Rotating(Asset):
         speed = self.get("setpoint") * self.get("derate") if new is State.RUNNING else 0.0
         self.put("speed", speed)
         self.ramp("turns", speed * self.config.rated_rpm / 60.0)
-        self.ramp("energy", self.config.rated_kw * self.mean_load * speed**3 / 3600.0)
+        self.ramp("energy", self.power_kw(speed) / 3600.0)
         self.relax("warmth", speed**3)
+
+    def power_kw(self, speed: float) -> float:
+        """Return the mean electric power at a speed (1 = rated), with what is wrong now."""
+        return self.config.rated_kw * speed**3
+
+    def on_effect(self, fault: str, size: float) -> None:
+        """Let the power follow."""
+        self.on_state(self.state, self.state)
 
     def stress(self, component: str) -> float:
         """Bearing life goes with the cube of the load and the speed (ISO 281, p = 3)."""
@@ -121,6 +159,44 @@ def rough(view: View, shaft: Floats | float = 0.0) -> Floats:
     """Return vibration velocity at rated speed, mm/s r.m.s.: balance, bearing wear, and what ``shaft`` adds."""
     wear = view.wear("bearing")
     return np.asarray(0.9 + 0.12 * view.trait("balance") + 5.5 * wear * wear + 0.9 * wear + shaft, dtype=np.float64)
+
+
+def waveform(view: View, shaft: Floats | float = 0.0) -> dict[str, NDArray[Any]]:
+    """Return the true values of the stream ``waveform``; ``shaft`` as for `health`."""
+    turns, speed, wear = view["turns"], view["speed"], view.wear("bearing")
+    hz = speed * view.param("rated_rpm") / 60.0
+    total = rough(view, shaft)
+    hit_mm_s = _BY_IMPACTS * (5.5 * wear * wear + 0.9 * wear) + 0.03
+    turn_mm_s = np.sqrt(np.maximum(total * total - hit_mm_s * hit_mm_s, 0.0))
+    angle = 2.0 * np.pi * (turns - np.floor(turns))
+    shaking = np.zeros(view.t.shape)
+    for n, share in enumerate(_HARMONICS, 1):
+        height = np.sqrt(2.0) * share * turn_mm_s * (2e-3 * np.pi * n) * hz  # m/s2 of a velocity in mm/s
+        shaking = shaking + height * np.sin(n * angle + n * view.trait(f"phase {n}"))
+    ringing = _spall(view, turns, hz) * hit_mm_s * 1e-3
+    return {"acceleration": speed * (shaking + ringing + (0.1 + 0.4 * wear) * view.white("a"))}
+
+
+def _spall(view: View, turns: Floats, hz: Floats) -> Floats:
+    """Return the impacts in m/s2 for 1 m/s r.m.s. of velocity; each machine has its own bearing and part."""
+    fixed = view.per_device("spall", lambda config, path: _part_index(config))
+    part = np.where(fixed >= 0, fixed, spalled(view, view["bearing.life"]))
+    kinds = view.per_device("bearing type", lambda config, path: _type_index(config))
+    out = np.zeros(view.t.shape)
+    for index, bearing in enumerate(BEARINGS.values()):
+        sound, rate = impacts(view, turns, hz, bearing, part)
+        out = np.where(kinds == index, sound / velocity_rms(rate), out)
+    return np.asarray(np.where(hz > 0, out, 0.0), dtype=np.float64)
+
+
+def _part_index(config: EquipmentConfig) -> float:
+    assert isinstance(config, RotatingConfig)
+    return -1.0 if config.spall == "drawn" else float(PARTS.index(config.spall))
+
+
+def _type_index(config: EquipmentConfig) -> float:
+    assert isinstance(config, RotatingConfig)
+    return float(list(BEARINGS).index(config.bearing_type))
 
 
 def motor_current(view: View, load: Floats) -> Floats:

@@ -7,12 +7,11 @@ the line to a van can be followed.
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, field
+from typing import Any
 
 import simpy
-from simpy.resources.store import StoreGet
-
-from core.errors import ConfigError
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,52 +25,99 @@ class Item:
     data: dict[str, float] = field(default_factory=dict)
 
 
+class Wait(simpy.Event):
+    """Waiting for an item (get) or for room (put). What need not wait is over at once and costs no event."""
+
+    def __init__(self, env: simpy.Environment, queue: deque[Wait], item: Item | None = None) -> None:
+        super().__init__(env)
+        self.item = item
+        self._queue = queue
+
+    def cancel(self) -> None:
+        """Wait no longer."""
+        if not self.triggered and self in self._queue:
+            self._queue.remove(self)
+
+
+class _Over(Wait):
+    """Was over before anybody could wait for it."""
+
+    def __init__(self, env: simpy.Environment, queue: deque[Wait], value: Any) -> None:
+        super().__init__(env, queue)
+        self._ok, self._value = True, value
+        self.callbacks = None  # type: ignore[assignment]  # how simpy marks an event that has been processed
+
+
 class Flow:
-    """A queue of items with limited room. ``berth`` is for those who take one after the other, such as vans."""
+    """A queue of items with limited room, first come first served.
+
+    ``berth`` is for those who take one after the other, such as vans.
+
+    Attributes
+    ----------
+    entered, left
+        Items that have come in and gone out.
+    open_end
+        Nobody takes: what enters leaves.
+    """
 
     def __init__(self, env: simpy.Environment, name: str, capacity: int) -> None:
         self.name = name
         self.capacity = capacity
         self.entered = 0
         self.left = 0
-        self.open_end = False  # nobody takes: what enters leaves
+        self.open_end = False
         self._env = env
         self.berth = simpy.Resource(env, capacity=1)
-        self._store = simpy.Store(env, capacity=capacity)
+        self._items: deque[Item] = deque()
+        self._getters: deque[Wait] = deque()
+        self._putters: deque[Wait] = deque()
 
     def __len__(self) -> int:
-        return len(self._store.items)
+        return len(self._items)
 
     @property
     def full(self) -> bool:
         """Tell whether a put would wait."""
-        return len(self._store.items) >= self.capacity
+        return len(self._items) >= self.capacity
 
-    def put(self, item: Item) -> simpy.Event:
+    def inside(self) -> list[Item]:
+        """Return the items in the flow, and behind them those held by what is blocked."""
+        return [*self._items, *(wait.item for wait in self._putters if wait.item is not None)]
+
+    def put(self, item: Item) -> Wait:
         """Return the event of the item entering."""
         if self.open_end:
             self.entered += 1
             self.left += 1
-            return self._env.event().succeed()
-        event = self._store.put(item)
-        _count(event, self, "entered")
-        return event
+        elif self._getters:
+            self.entered += 1
+            self.left += 1
+            self._getters.popleft().succeed(item)
+        elif self.full:
+            wait = Wait(self._env, self._putters, item)
+            self._putters.append(wait)
+            return wait
+        else:
+            self.entered += 1
+            self._items.append(item)
+        return _Over(self._env, self._putters, None)
 
-    def get(self) -> StoreGet:
+    def get(self) -> Wait:
         """Return the event of the next item leaving; its value is the Item. ``cancel`` ends the wait."""
-        event = self._store.get()
-        _count(event, self, "left")
-        return event
-
-
-def _count(event: simpy.Event, flow: Flow, name: str) -> None:
-    """Count when the event happens; an event that is triggered already still runs its callbacks later."""
-
-    def done(_: simpy.Event) -> None:
-        setattr(flow, name, getattr(flow, name) + 1)
-
-    assert event.callbacks is not None
-    event.callbacks.append(done)
+        if not self._items:
+            wait = Wait(self._env, self._getters)
+            self._getters.append(wait)
+            return wait
+        item = self._items.popleft()
+        self.left += 1
+        if self._putters:
+            putter = self._putters.popleft()
+            assert putter.item is not None
+            self.entered += 1
+            self._items.append(putter.item)
+            putter.succeed()
+        return _Over(self._env, self._getters, item)
 
 
 class FlowBus:
@@ -103,13 +149,11 @@ class FlowBus:
         """Tell whether a device fills the flow; known once all devices have begun."""
         return name in self._sources
 
-    def check(self, where: str) -> None:
-        """Raise ConfigError for a flow that nothing fills; let items leave one that nothing empties."""
+    def unfilled(self) -> list[str]:
+        """Return the flows that nothing fills, once all devices have begun; items leave one that nothing empties."""
         for name, flow in self.flows.items():
             flow.open_end = name not in self._takers
-        for name in sorted(self.flows.keys() - self._sources - self._optional):
-            hint = f"flows that exist: {', '.join(sorted(self._sources)) or 'none'}"
-            raise ConfigError(where, f"nothing fills the flow {name!r}", hint)
+        return sorted(self.flows.keys() - self._sources - self._optional)
 
     def _flow(self, name: str) -> Flow:
         if name not in self.flows:

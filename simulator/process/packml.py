@@ -36,6 +36,11 @@ _BASE = 32  # one number holds both codes
 ACTING_S = 2.0
 
 
+def name(state: State) -> str:
+    """Return the PackML state that a common state settles in."""
+    return _SETTLED[state]
+
+
 def change(old: State, new: State) -> float:
     """Return the number that stands for the acting and the settled state after a change."""
     before, after = _SETTLED[old], _SETTLED[new]

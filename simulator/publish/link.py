@@ -49,11 +49,28 @@ class Link:
         self._room = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._closing = False
+        self._reachable = asyncio.Event()
+        self._reachable.set()
 
     @property
     def connected(self) -> bool:
         """Tell whether the node is online."""
         return self._session.connected
+
+    @property
+    def out(self) -> bool:
+        """Tell whether a fault keeps the link out."""
+        return not self._reachable.is_set()
+
+    async def cut(self) -> None:
+        """Lose the connection, as a fault: the broker publishes the will; what is queued waits."""
+        self._reachable.clear()
+        if self._session.connected:
+            await self._session.cut()
+
+    def mend(self) -> None:
+        """Let the link connect again."""
+        self._reachable.set()
 
     @property
     def _topic(self) -> str:
@@ -121,8 +138,13 @@ class Link:
     async def _run(self) -> None:
         delay = _BACKOFF_S[0]
         while True:
+            if self.out:
+                await self._reachable.wait()
+                delay = _BACKOFF_S[0]
             try:
                 known = await self._session.connect()
+                if self.out:  # a fault that began while it was connecting
+                    await self._session.cut()
                 await self._session.subscribe(self._filters(), wait=not known)
                 self._greet()
                 self.error, delay = "", _BACKOFF_S[0]

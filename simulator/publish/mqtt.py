@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -20,6 +21,8 @@ from core.errors import DecodeError
 from core.metrics import Metrics
 from core.ports import OnCommand
 from core.spec import CommandSpec, DeviceSpec, Name
+from simulator.network import Lane, Network
+from simulator.publish.airs import Airs, Route, parcel
 from simulator.publish.link import Link
 from simulator.publish.ring import Ring
 from wire import topics
@@ -32,7 +35,7 @@ Connection = Literal["area", "node", "own"]
 _NODE_SUFFIX = "-node"
 _NO_END = 1 << 62
 #: announced by every device here: without it nobody would ask for missing rows
-_REPLAY = CommandSpec(
+REPLAY = CommandSpec(
     "replay", {"stream": "1", "sid": "1", "from": "1", "to": "1"}, Name("행 다시 보내기", "Send rows again")
 )
 
@@ -59,7 +62,8 @@ class MqttPublisher:
     """See :class:`core.ports.Publisher`.
 
     ``catalog`` gives the streams that batches index. ``sid`` is the start number (drawn from the wall clock if
-    None); rows of batches that carry one keep theirs.
+    None); rows of batches that carry one keep theirs. ``network`` are the links between devices and broker (perfect
+    ones without it): publish rows, or none, every quantum, since what is under way arrives then.
     """
 
     def __init__(
@@ -71,9 +75,11 @@ class MqttPublisher:
         open_session: OpenSession = open_mqtt,
         sid: int | None = None,
         metrics: Metrics | None = None,
+        network: Network | None = None,
     ) -> None:
         self.config = config
         self.catalog = catalog
+        self.network = network
         self.sid = sid or 0
         self.metrics = metrics or Metrics()
         self.links: dict[str, Link] = {}
@@ -81,7 +87,8 @@ class MqttPublisher:
         self._open_session = open_session
         self._ring = Ring(config.ring, config.ring_bytes)
         self._link_of: dict[str, Link] = {}
-        self._routes: dict[int, tuple[Link, str, str]] = {}
+        self._routes: dict[int, Route] = {}
+        self._airs = Airs(network)
 
     async def __aenter__(self) -> MqttPublisher:
         self.sid = self.sid or wall_ns() // MS
@@ -94,27 +101,28 @@ class MqttPublisher:
     async def announce(self, devices: Sequence[DeviceSpec]) -> None:
         """Connect for devices and send their births; returns at once, connecting goes on in the background."""
         groups: dict[str, list[DeviceSpec]] = {}
-        for device in self._with_nodes([_replaying(device) for device in devices]):
+        for device in self._with_nodes([self._replaying(device) for device in devices]):
             groups.setdefault(f"{device.site}/{device.area}/{device.node}", []).append(device)
         for node, members in groups.items():
-            link = self.links.get(node) or self._open(node)
+            link = self.links.get(node) or self._open(node, members[0].path)
             link.add(members)
             self._link_of.update((device.path, link) for device in members)
+            self._airs.of(link, self._lane(members[0].path))
             link.start()
 
     async def publish(self, batches: Sequence[Batch]) -> None:
         """Send rows, those of one stream together; waits while a broker is away and the backlog is full."""
-        now = wall_ns()
-        sent_ms = round(now / MS, 3)
-        for batch in batches:
+        out = await self._airs.follow_faults()
+        sent_ms = round(wall_ns() / MS, 3)
+        for whole in batches:
+            batch = whole
             if not batch.sid.all():
                 batch = replace(batch, sid=np.where(batch.sid == 0, self.sid, batch.sid))
-            for message in encode_batch(batch, sent_ms):
-                link, path, topic = self._route(message.stream)
-                self._ring.add(now, path, message)
-                link.last[path] = message.last
-                link.queue(topic, message.payload)
+            routes = {stream: self._route(stream) for stream in set(batch.stream.tolist())}
+            for part, stamp, kept in self._airs.parts(batch, routes, out, sent_ms):
+                self._send(part, stamp, kept)
             self.metrics.count("rows_emitted", len(batch))
+        self._airs.release()
         for link in self.links.values():
             await link.room()
 
@@ -131,6 +139,7 @@ class MqttPublisher:
 
         They stay with the broker, so that even who subscribes later sees what is missing.
         """
+        self._airs.end()
         for link in self.links.values():
             link.state(online=True, last=True)
         for link in self.links.values():
@@ -138,8 +147,16 @@ class MqttPublisher:
 
     @property
     def connected(self) -> bool:
-        """Tell whether every connection is up."""
-        return all(link.connected for link in self.links.values())
+        """Tell whether every connection is up that no fault keeps down."""
+        return all(link.connected or link.out for link in self.links.values())
+
+    def lost_by_link(self) -> dict[str, int]:
+        """Return the rows that links lost and nobody sends again, by stream path."""
+        return self._airs.lost_for_good()
+
+    def link_counts(self) -> dict[str, int]:
+        """Return what links did to messages, all together."""
+        return self._airs.counts()
 
     # --- inside -------------------------------------------------------------------------------------------
 
@@ -150,38 +167,66 @@ class MqttPublisher:
             return list(devices)
         if mode == "own":
             return [replace(device, node=device.device) for device in devices]
-        nodes: dict[tuple[str, str], set[str]] = {}
-        for device in devices:
-            nodes.setdefault((device.site, device.area), set()).add(device.node)
-        shared = {area: names.pop() if len(names) == 1 else area[1] + _NODE_SUFFIX for area, names in nodes.items()}
-        return [replace(device, node=shared[device.site, device.area]) for device in devices]
+        alone = [replace(d, node=d.device) for d in devices if self._is_alone(d.path)]
+        return [*alone, *shared_nodes([d for d in devices if not self._is_alone(d.path)])]
 
-    def _open(self, node: str) -> Link:
+    def _lane(self, path: str) -> Lane | None:
+        return self.network.lanes.get(path) if self.network else None
+
+    def _is_alone(self, path: str) -> bool:
+        lane = self._lane(path)
+        return lane is not None and lane.own
+
+    def _replaying(self, device: DeviceSpec) -> DeviceSpec:
+        """Return a device that announces ``replay`` if its rows are kept."""
+        lane = self._lane(device.path)
+        others = tuple(c for c in device.commands if c.name != REPLAY.name)
+        return replace(device, commands=(*others, REPLAY) if lane is None or lane.replay else others)
+
+    def _send(self, batch: Batch, sent_ms: float | None, kept: bool) -> None:
+        """Encode rows and send them, or only keep them for ``replay``."""
+        now = wall_ns()
+        for message in encode_batch(batch, sent_ms):
+            route = self._route(message.stream)
+            if route.lane is None or route.lane.replay:
+                self._ring.add(now, route.path, message)
+            route.link.last[route.path] = message.last
+            if route.air is None:
+                route.link.queue(route.topic, message.payload)
+            elif kept:
+                route.air.put(parcel(route, message))
+            else:
+                route.air.drop(route.path, message.last - message.first + 1)
+
+    def _open(self, node: str, path: str) -> Link:
         link = self.links[node] = Link(
             node,
             self.sid,
             self.config.model_copy(update={"client_id": client_id(self.config.client_id, node)}),
             self._open_session,
-            self._heard,
+            partial(self._heard, node),
             backlog=self.config.backlog,
-            exact=self.config.connection == "own",
+            exact=self.config.connection == "own" or self._is_alone(path),
         )
         return link
 
-    def _route(self, stream: int) -> tuple[Link, str, str]:
+    def _route(self, stream: int) -> Route:
         route = self._routes.get(stream)
         if route is None:
             entry = self.catalog.streams[stream]
             topic = topics.of_device(entry.device, "data", entry.spec.name)
-            route = self._routes[stream] = (self._link_of[entry.device], entry.path, topic)
+            link, lane = self._link_of[entry.device], self._lane(entry.device)
+            channels = len(entry.spec.layout.channels)
+            route = self._routes[stream] = Route(link, entry.path, topic, lane, self._airs.of(link, lane), channels)
         return route
 
-    def _heard(self, message: Message) -> None:
-        """Take in a command."""
+    def _heard(self, node: str, message: Message) -> None:
+        """Take in a command that came over a node's connection."""
         try:
             topic = topics.parse(message.topic)
-            if topic.path not in self._link_of:
-                return  # another client's device in the same area
+            link = self._link_of.get(topic.path)
+            if link is None or link.node != node:
+                return  # a device in the same area with another connection
             command = decode_command(topic, message.payload)
         except DecodeError:
             self.metrics.count("commands_unreadable")
@@ -207,7 +252,11 @@ class MqttPublisher:
             return
         found = self._ring.find(path, first, last, sid)
         for message in found:
-            link.queue(topics.of_device(command.device, "data", path.rpartition("/")[2]), message.payload)
+            route = self._route(message.stream)
+            if route.air is None:
+                link.queue(route.topic, message.payload)
+            else:
+                route.air.put(parcel(route, message), confirmed=True)
         self.metrics.count("messages_replayed", len(found))
         if found:
             self._answer(command, "done", f"rows {max(first, found[0].first)} to {min(last, found[-1].last)}")
@@ -219,5 +268,10 @@ class MqttPublisher:
         self._link_of[command.device].queue(topics.of_device(command.device, "result"), encode_result(result))
 
 
-def _replaying(device: DeviceSpec) -> DeviceSpec:
-    return replace(device, commands=(*(c for c in device.commands if c.name != _REPLAY.name), _REPLAY))
+def shared_nodes(devices: Sequence[DeviceSpec]) -> list[DeviceSpec]:
+    """Return devices with the node that one connection for each area makes them part of."""
+    nodes: dict[tuple[str, str], set[str]] = {}
+    for device in devices:
+        nodes.setdefault((device.site, device.area), set()).add(device.node)
+    shared = {area: names.pop() if len(names) == 1 else area[1] + _NODE_SUFFIX for area, names in nodes.items()}
+    return [replace(device, node=shared[device.site, device.area]) for device in devices]

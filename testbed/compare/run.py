@@ -114,7 +114,7 @@ class _Run:
             works = self.calendar.works(k)
             for asset in world.assets.values():
                 if asset.spec.kind in self.config.calendar.kinds:
-                    asset.on_duty(works)
+                    asset.follow_calendar(works)
             world.advance(t1)
         with self._clock("books"):
             notes = world.notes()

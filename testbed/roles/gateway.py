@@ -11,13 +11,17 @@ from typing import Any
 
 from core.catalog import Catalog
 from core.ports import Source
+from gateway.kinds import SourceConfig
 from gateway.service import Gateway
 from gateway.sources.memory import MemorySourceConfig
+from gateway.sources.modbus import ModbusSource, ModbusSourceConfig
 from gateway.sources.mqtt import MqttSource, MqttSourceConfig
 from gateway.sources.opcua import OpcuaSource, OpcuaSourceConfig
+from gateway.sources.sparkplug import SparkplugSource, SparkplugSourceConfig
 from testbed.control import Control, run_role
 from testbed.runfolder import Manifest, RunFolder
-from testbed.scenario import Scenario, read
+from testbed.scenario import Scenario, read, stations_of
+from wire.modbus.station import Station, of_line
 from wire.opcua.identity import identity
 
 ROLE = "gateway"
@@ -54,11 +58,16 @@ async def run(folder: RunFolder, control: Control, places: Mapping[str, object] 
 def build_sources(scenario: Scenario, manifest: Manifest, catalog: Catalog, folder: RunFolder) -> dict[str, Source]:
     """Return the sources by name; without any in the configuration, those that the scenario's devices need.
 
-    MQTT is always there: third-party devices may come to the broker at any time. A configured source whose ``url``
-    is ``run`` reads the run's own broker or OPC UA server.
+    MQTT and Sparkplug are always there: third-party devices may come to the broker at any time. A configured source
+    whose ``url`` is ``run`` reads the run's own broker or OPC UA server.
     """
     kinds = scenario.gateway.sources or _embedded(scenario, manifest, folder)
-    own = {"mqtt": manifest.mqtt, "opcua": manifest.opcua}
+    own = {
+        "mqtt": manifest.mqtt,
+        "sparkplug": manifest.mqtt,
+        "opcua": manifest.opcua,
+        "modbus": manifest.modbus,
+    }
     found: dict[str, Source] = {}
     for kind in kinds:
         if not isinstance(kind, MemorySourceConfig) and kind.url == OWN:
@@ -68,17 +77,37 @@ def build_sources(scenario: Scenario, manifest: Manifest, catalog: Catalog, fold
             found[name] = MqttSource(kind, catalog)
         elif isinstance(kind, OpcuaSourceConfig):
             found[name] = OpcuaSource(kind, catalog)
+        elif isinstance(kind, SparkplugSourceConfig):
+            found[name] = SparkplugSource(kind, catalog)
+        elif isinstance(kind, ModbusSourceConfig):
+            known = polled_stations(scenario, manifest) if manifest.modbus else []
+            mine = [s for s in known if of_line(manifest.modbus, s.line) == kind.url]
+            memory = folder.buffer / f"{name.replace(':', '-')}-counters.json"
+            found[name] = ModbusSource(kind, catalog, manifest.clock, mine, memory)
     return found
 
 
-def _embedded(
-    scenario: Scenario, manifest: Manifest, folder: RunFolder
-) -> tuple[MqttSourceConfig | OpcuaSourceConfig, ...]:
-    spoken = {protocol for domain in scenario.domains for entry in domain.equipment for protocol in entry.protocols}
-    mqtt = MqttSourceConfig(url=manifest.mqtt)
-    if "opcua" not in spoken:
-        return (mqtt,)
-    return mqtt, OpcuaSourceConfig(url=manifest.opcua, security=identity(folder.opcua, manifest.opcua, ROLE))
+def _embedded(scenario: Scenario, manifest: Manifest, folder: RunFolder) -> tuple[SourceConfig, ...]:
+    spoken = {protocol for domain in scenario.domains for _, entry in domain.entries() for protocol in entry.protocols}
+    sources: list[SourceConfig] = [
+        MqttSourceConfig(url=manifest.mqtt),
+        SparkplugSourceConfig(url=manifest.mqtt, host_id=manifest.sparkplug_host),
+    ]
+    if "opcua" in spoken:
+        security = identity(folder.opcua, manifest.opcua, ROLE)
+        sources.append(OpcuaSourceConfig(url=manifest.opcua, security=security))
+    if "modbus" in spoken:
+        lines = {station.line for station in polled_stations(scenario, manifest)}
+        # on one busy machine a slow answer is no missing one
+        own = {"timeout": "5s", "late": 10}
+        urls = [of_line(manifest.modbus, line) for line in sorted(lines)]
+        sources += [ModbusSourceConfig.model_validate({"url": url, **own}) for url in urls]
+    return tuple(sources)
+
+
+def polled_stations(scenario: Scenario, manifest: Manifest) -> list[Station]:
+    """Return the units of the run that are polled: devices that have no better protocol named before Modbus."""
+    return [s for s in stations_of(scenario.domains, manifest.seed) if s.device.protocols[0] == "modbus"]
 
 
 async def _serve(gateway: Gateway, serving: asyncio.Task[None], control: Control) -> None:

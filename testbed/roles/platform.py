@@ -8,7 +8,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 from urllib.parse import urlsplit
 
 from core.batch import Batch
@@ -17,7 +17,7 @@ from core.clock import FOREVER
 from core.command import Command, CommandResult, Event
 from core.finding import Finding, Prognosis, WorkOrder
 from core.ports import Note
-from core.spec import Name
+from core.spec import Domain, Name
 from gateway.drain import Drain, DrainConfig
 from portal.live import LiveState
 from portal.run import RunInfo
@@ -114,7 +114,7 @@ class Platform:
         }
 
     def _devices(self) -> tuple[dict[str, int], dict[str, int]]:
-        domains = dict.fromkeys(("factory", "logistics", "urban", "third_party"), 0)
+        domains = dict.fromkeys(get_args(Domain), 0)
         protocols = dict.fromkeys(("mqtt", "sparkplug", "opcua", "modbus"), 0)
         for device in self.catalog.devices.values():
             domains[device.domain] += 1

@@ -22,12 +22,14 @@ from simulator.inbox import Inbox
 from simulator.kinds import Publish
 from simulator.pacer import Pace, Pacer
 from simulator.publish.late import LatePublisher
+from simulator.publish.modbus import ModbusPublisher, ModbusPublisherConfig
 from simulator.publish.mqtt import MqttPublisher, MqttPublisherConfig
 from simulator.publish.opcua import OpcuaPublisher, OpcuaPublisherConfig
+from simulator.publish.sparkplug import SparkplugPublisher, SparkplugPublisherConfig
 from simulator.world import World
 from testbed.control import Control, run_role
 from testbed.runfolder import Manifest, RunFolder
-from testbed.scenario import Scenario, read
+from testbed.scenario import Scenario, read, stations_of
 from wire.opcua.identity import identity
 
 QUANTUM = 50_000_000
@@ -133,11 +135,13 @@ async def _publishers(
 
 def _settings(manifest: Manifest, folder: RunFolder) -> tuple[Publish, ...]:
     """Return the publishers of a run as its manifest places them."""
-    place = urlsplit(manifest.opcua)
+    place, line = urlsplit(manifest.opcua), urlsplit(manifest.modbus)
     security = identity(folder.opcua, manifest.opcua, ROLE)
     return (
         MqttPublisherConfig(url=manifest.mqtt),
+        SparkplugPublisherConfig(url=manifest.mqtt, primary_host=manifest.sparkplug_host),
         OpcuaPublisherConfig(host=place.hostname or "127.0.0.1", port=place.port or 4840, security=security),
+        ModbusPublisherConfig(host=line.hostname or "127.0.0.1", port=line.port or 0),
     )
 
 
@@ -148,11 +152,18 @@ def _publisher(
         inbox.put(command)
 
     if isinstance(config, MqttPublisherConfig):
-        return MqttPublisher(config, world.catalog, on_command, sid=world.sid)
-    clock = manifest.clock
+        return MqttPublisher(config, world.catalog, on_command, sid=world.sid, network=world.network)
 
-    def serve() -> OpcuaPublisher:
-        return OpcuaPublisher(config, world.catalog, on_command, lambda: clock.now() or world.start + world.now)
+    def now() -> int:
+        return manifest.clock.now() or world.start + world.now
+
+    if isinstance(config, SparkplugPublisherConfig):
+        return SparkplugPublisher(config, world.catalog, on_command, sid=world.sid, now=now)
+
+    def serve() -> Publisher:
+        if isinstance(config, OpcuaPublisherConfig):
+            return OpcuaPublisher(config, world.catalog, on_command, now)
+        return ModbusPublisher(config, world.catalog, stations_of(world.config.domains, world.seed), on_command, now)
 
     return LatePublisher(serve)
 
@@ -199,16 +210,30 @@ def _options(folder: RunFolder) -> dict[str, Any]:
 
 def status(pacer: Pacer, metrics: Metrics) -> dict[str, Any]:
     """Return figures for the status file, the page and the report."""
-    return {"emitted_rows": pacer.counts.rows, **pacer.status(), "latency_ms": metrics.latency_ms()}
+    return {
+        "emitted_rows": pacer.counts.rows,
+        **pacer.status(),
+        "links": pacer.links(),
+        "latency_ms": metrics.latency_ms(),
+    }
 
 
 def final(pacer: Pacer) -> dict[str, Any]:
     """Return what only the end knows."""
+    emitted = pacer.emitted_by_stream()
+    sampled = _sampled(pacer.world)
     return {
-        "emitted": pacer.emitted_by_stream(),
+        "emitted": {path: rows for path, rows in emitted.items() if path not in sampled},
+        "sampled": {path: rows for path, rows in emitted.items() if path in sampled},
+        "lost_by_link": pacer.lost_by_link(),
         "row_hash": pacer.rows.hexdigest() if pacer.rows else "",
         "event_hash": pacer.events.hexdigest(),
     }
+
+
+def _sampled(world: World) -> set[str]:
+    """Return the streams that lie in registers: a row becomes one when somebody asks, so the poller counts them."""
+    return {d.stream_path(s.name) for d in world.devices if d.protocols[0] == "modbus" for s in d.streams}
 
 
 async def _report(

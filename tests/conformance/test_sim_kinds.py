@@ -14,6 +14,7 @@ from simulator.equipment.base import EquipmentConfig
 from simulator.faults import SENSOR_FAULTS, WearFault
 from simulator.fleet import Sampling
 from simulator.kinds import Equipment
+from tests.sim_generic import GENERIC
 from tests.sim_worlds import Rows, assert_same, build, collect
 
 H = 3600 * NS
@@ -22,6 +23,7 @@ KINDS: dict[str, type[EquipmentConfig]] = {
 }
 #: what an entry of a kind needs beyond its defaults
 EXTRA: dict[str, dict[str, Any]] = {
+    "generic": GENERIC,
     "pump": {"waveform": True},
     "replay": {
         "file": str(Path(__file__).parent.parent / "data" / "bench.csv"),

@@ -36,6 +36,14 @@ def store(tmp_path, catalog: Catalog | None = None) -> DuckStore:
     return made
 
 
+def test_many_notes_come_in_one_go(tmp_path):
+    made = store(tmp_path)
+    many = [Event(f"s/a/p{n % 3}", "state", f"state=held cause=잼-{n}", n) for n in range(1000)]
+    made.write([], [*many, NOTES[1]], 1)
+    assert made.reader().notes(Event, 0, 1000) == many
+    assert made.reader().notes(Command, 0, 100) == [NOTES[1]]
+
+
 def test_rows_and_position_come_back_after_reopening(tmp_path):
     made = store(tmp_path)
     batch = rows(range(5), flow=np.array([1.0, np.nan, 3, 4, 5]))

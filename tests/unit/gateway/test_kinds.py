@@ -62,3 +62,25 @@ def test_every_kind_has_its_line(package):
     for path in Path(package.__path__[0]).glob("*.py"):
         if 'kind: Literal["' in path.read_text(encoding="utf-8"):
             assert f"from {package.__name__}.{path.stem} import" in text
+
+
+def test_the_documented_modbus_device_is_read():
+    text = (Path(__file__).parents[3] / "docs" / "modbus.md").read_text(encoding="utf-8")
+    example = yaml.safe_load(text.split("```yaml")[1].split("```")[0])
+    config = parse(example["gateway"], GatewayConfig, "docs/modbus.md")
+    (unit,) = config.sources[1].units
+    assert unit.station("n").device.stream_path("main") == "seoul/annex/oven-1/main"
+
+
+@pytest.mark.parametrize(
+    ("source", "where", "what"),
+    [
+        ({"url": "http://x"}, "t:sources.0.url", "not a Modbus server"),
+        ({"url": "tcp://x", "most": 126}, "t:sources.0.most", "125"),
+    ],
+)
+def test_a_wrong_modbus_source_gives_one_line(source, where, what):
+    with pytest.raises(ConfigError) as error:
+        parse({"sources": [{"kind": "modbus", **source}]}, GatewayConfig, "t")
+    assert error.value.where == where
+    assert what in str(error.value)

@@ -213,3 +213,14 @@ def test_rows_of_a_stream_the_catalog_does_not_know_raise_an_index_error():
     stray = Batch(PUMP, np.array([99], np.int32), batch.sid, batch.seq, batch.t + 10**18, batch.x, batch.q)
     with pytest.raises(IndexError):
         check(validator(clock=RunClock(0, 1, 60.0)), stray)
+
+
+def test_rows_missing_in_two_overlapping_holes_are_lost_once():
+    """A state may tell the last number before the rows up to it are read."""
+    judge = validator(Catalog([device(replay=False)]), late="1s")
+    check(judge, rows(range(10)))
+    judge.dedup.expect(0, 7, 39, 0)
+    check(judge, rows(range(15, 40)))
+    _, events = judge.due(2 * NS)
+    assert [e.text.partition(": ")[2] for e in events] == ["5 rows are lost: 10..14"]
+    assert judge.totals()["lost"] == 5

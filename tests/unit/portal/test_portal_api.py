@@ -45,7 +45,7 @@ async def test_run_pulse_report_health(client: httpx.AsyncClient, world: FakeWor
     assert [h["hop"] for h in pulse["hops"]] == ["sensor", "network", "gateway", "store", "analysis", "feedback"]
     assert pulse["rows"]["under_way"] == 410
     report = (await get(client, f"{V1}/report")).json()
-    assert report["devices"] == {"factory": 11, "logistics": 10, "urban": 24, "third_party": 3}
+    assert report["devices"] == {"factory": 11, "logistics": 10, "urban": 24, "own": 0, "third_party": 3}
     assert report["latency_ms"]["edge_loop_p99"] == 8.9
     assert report["rows"]["emitted"] == pulse["rows"]["emitted"]
     assert (await get(client, f"{V1}/health")).json()["status"] == "ok"

@@ -156,6 +156,46 @@ def test_derating_acts_at_once_and_can_be_undone() -> None:
     assert parts(world) == 1
 
 
+@pytest.mark.parametrize("name", ["derate", "set_speed"])
+def test_tools_follow_taylors_law(name: str) -> None:
+    """V T^n = C: over speeds, the logarithm of a tool's life falls with slope -1/n (n = 0.25: carbide)."""
+
+    def life_min(speed: float) -> float:
+        world = build(shop(lot=1000, setup=1, change_at_min=0, tool={"low_min": 220, "high_min": 220, "taylor": 0.25}))
+        world.advance(NS * 5)
+        world.apply(command(CNC, name, factor=speed), world.now)
+        asset = world.assets[CNC]
+        return 220.0 / asset.stress("tool")
+
+    speeds = np.array([0.6, 0.8, 1.0])
+    lives_ = np.array([life_min(speed) for speed in speeds])
+    slope = np.polyfit(np.log(speeds), np.log(lives_), 1)[0]
+    assert slope == pytest.approx(-4.0, rel=1e-6)
+
+
+def test_the_rules_judge_a_speed_that_the_operator_sets() -> None:
+    """30 % more speed is 30 % more power: the 9,000 W limit trips far more often; derating trips nothing more."""
+
+    def trips(name: str, factor: float) -> int:
+        world = build(shop(count=3))
+        world.advance(NS)
+        for path in world.assets:
+            world.apply(command(path, name, factor=factor), world.now)
+        world.advance(20 * 24 * H)
+        return sum(isinstance(n, Event) and n.name == "failure" and "power" in n.text for n in world.notes())
+
+    usual = trips("set_speed", 1.0)
+    assert trips("set_speed", 1.25) > 3 * usual
+    assert trips("derate", 0.8) < 2 * usual
+
+
+def test_a_random_failure_hits_one_part_in_a_thousand() -> None:
+    world = build(shop(count=20), history="30d")
+    made = sum(asset.get("parts") + asset.get("scrap") for asset in world.assets.values())
+    hit = sum(isinstance(n, Event) and n.name == "failure" and "random" in n.text for n in world.notes())
+    assert hit / made == pytest.approx(0.001, abs=4 * (0.001 / made) ** 0.5)
+
+
 def test_maintenance_replaces_the_tool() -> None:
     world = build(shop(), history="8h")
     tool = world.assets[CNC].components["tool"]

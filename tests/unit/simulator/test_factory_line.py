@@ -54,9 +54,7 @@ def bus(world: World) -> FlowBus:
 
 def waiting(world: World, flow: str) -> int:
     """Return packs that wait in a flow, with one that a blocked machine holds."""
-    store = bus(world).flows[flow]._store
-    held = [put.item for put in store.put_queue]
-    return int(sum(item.data["packs"] for item in [*store.items, *held]))
+    return int(sum(item.data["packs"] for item in bus(world).flows[flow].inside()))
 
 
 def counts(world: World, kind: str) -> tuple[int, int, int]:
@@ -171,7 +169,7 @@ def test_the_guard_stops_the_machine_and_refuses_a_start_until_closed() -> None:
 
     world.advance(100 * NS)
     assert machine(world, "capper").state.name == "STOPPED"
-    assert names(world.notes(), "s/l/capper-01") == ["interlock"]
+    assert names(world.notes(), "s/l/capper-01") == ["state", "interlock"]
     assert (start().status, machine(world, "capper").state.name) == ("refused", "STOPPED")
     world.advance(310 * NS)
     assert machine(world, "capper").state.name == "STOPPED"  # closing alone starts nothing

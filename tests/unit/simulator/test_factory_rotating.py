@@ -55,7 +55,7 @@ def test_maintenance_in_time_prevents_the_failure_and_ends_the_fault() -> None:
     world.notes()
     world.apply(command("s/u/pump-01", "maintain", duration=60, parts="bearing"), world.now)
     world.advance(3 * H)
-    assert names(world.notes(), "s/u/pump-01") == ["maintenance", "maintained"]
+    assert names(world.notes(), "s/u/pump-01") == ["state", "maintenance", "state", "maintained"]
     (row,) = world.close_truth().tables()["faults"].to_pylist()
     assert row["t1"] == START + 340 * NS
 

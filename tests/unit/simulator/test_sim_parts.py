@@ -7,7 +7,6 @@ import simpy
 from core import seed
 from core.clock import NS
 from simulator.environment import DAY, FIELDS, Environment, is_workday, on_shift
-from simulator.links import PRESETS, Link, LinkConfig
 from simulator.process.flow import FlowBus, Item
 from simulator.slow import SlowNoise
 from simulator.wear.bearing import BearingWear
@@ -88,22 +87,3 @@ def test_flow_blocks_when_full_and_counts() -> None:
     env.run()
     assert got.value == items[0]
     assert (flow.entered, flow.left, len(flow)) == (3, 1, 2)
-
-
-@pytest.mark.parametrize("name", ["lorawan", "wifi-factory"])
-def test_links_lose_their_share_in_bursts(name: str) -> None:
-    link = Link(PRESETS[name], 9)
-    fates = [len(link.carry()) for _ in range(20_000)]
-    assert fates.count(0) / len(fates) == pytest.approx(PRESETS[name].loss, rel=0.25)
-    lost = np.array(fates) == 0
-    assert (lost[1:] & lost[:-1]).mean() > 3 * lost.mean() ** 2
-
-
-def test_links_delay_duplicate_and_repeat_themselves() -> None:
-    config = LinkConfig(delay="10ms", spread=0.5, duplicate=0.2)
-    delays, again = ([Link(config, 4).carry() for _ in range(1)] for _ in range(2))
-    assert delays == again
-    link = Link(config, 4)
-    carried = [link.carry() for _ in range(5000)]
-    assert np.median([d[0] for d in carried]) == pytest.approx(10e6, rel=0.05)
-    assert np.mean([len(d) == 2 for d in carried]) == pytest.approx(0.2, abs=0.02)

@@ -5,8 +5,8 @@ import pytest
 
 from core import quality
 from simulator.channels import Channel, Sensor, measured
-from simulator.faults import SensorFault
 from simulator.grid import Grid, cut
+from simulator.sensor_faults import SensorFault
 from simulator.sensors import Chain, params, wander
 
 S = 1_000_000_000

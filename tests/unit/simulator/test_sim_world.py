@@ -48,8 +48,11 @@ def test_failure_repair_and_new_life(make_world: Any) -> None:
     world: World = make_world(PUMPS, faults=[fault])
     rows = collect(world, 6 * H, step=H)
     notes = world.notes()
-    assert names(notes, "f1/util/pump-01") == ["failure", "repaired"]
-    failed, repaired = (n.t - START for n in notes if n.device == "f1/util/pump-01")
+    told = [name for name in names(notes, "f1/util/pump-01") if name != "state"]
+    assert told == ["failure", "repair-begin", "repaired"]
+    failed, repaired = (
+        n.t - START for n in notes if n.device == "f1/util/pump-01" and n.name in ("failure", "repaired")
+    )
     assert repaired - failed == 4 * H
     state = rows["f1/util/pump-01/process"][2][:, 0]
     t = rows["f1/util/pump-01/process"][1] - START
@@ -116,7 +119,7 @@ def test_maintenance_is_accepted_done_and_renews(make_world: Any) -> None:
 def test_nonsense_is_refused_with_its_reason(make_world: Any, name: str, args: dict[str, Any], reason: str) -> None:
     world = make_world(PUMPS)
     world.apply(command("f1/util/pump-01", name, **args), 0)
-    (result,) = world.notes()
+    (result,) = [n for n in world.notes() if isinstance(n, CommandResult)]
     assert result.status == "refused"
     assert reason in result.detail
 

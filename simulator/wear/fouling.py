@@ -1,0 +1,47 @@
+"""Fouling: a filter or heat exchanger that takes up dirt at an even mean rate (gamma process)."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+from pydantic import Field
+
+from core.config import Config
+from simulator.wear.component import Path, life_grid
+
+_KNOTS = 200
+_REACH = 3.0
+
+
+class FoulingWear(Config):
+    """Settings of fouling.
+
+    Attributes
+    ----------
+    life_h
+        Median operating hours until it is clogged, at rate 1.
+    scatter
+        Standard deviation of the logarithm of that time.
+    roughness
+        Variance of wear that a full life adds.
+    """
+
+    kind: Literal["fouling"] = "fouling"
+    life_h: float = Field(default=2000.0, gt=0)
+    scatter: float = Field(default=0.2, ge=0, le=1)
+    roughness: float = Field(default=0.001, ge=0, le=0.1)
+
+    def path(self, draw: np.random.Generator) -> Path:
+        """Return the wear of one life."""
+        nominal_s = self.life_h * 3600.0 * float(np.exp(self.scatter * draw.standard_normal()))
+        grid = life_grid(_KNOTS, _REACH)
+        rises = np.diff(grid)
+        if self.roughness > 0:
+            rises = draw.gamma(rises / self.roughness, self.roughness)
+        levels = np.concatenate([[0.0], np.cumsum(rises)])
+        levels[-1] = max(levels[-1], 1.0)
+        after = int(np.argmax(levels >= 1.0))
+        low, high = levels[after - 1], levels[after]
+        step_s = float(grid[1]) * nominal_s
+        return Path(step_s, levels, step_s * (after - 1 + float((1.0 - low) / (high - low))))
