@@ -1,12 +1,13 @@
 """Turbofan engines of the C-MAPSS files: rows of cycles in, remaining cycles out, with the house's own model.
 
-Works on any file of the layout ``unit, cycle, op*, s*``: sensors that never move are dropped, the others are
-standardised within their operating regime (FD002 and FD004 have six). Every feature looks back only.
+Works on any file of the layout ``unit, cycle, op*, s*`` (:mod:`analytics.engine_rows`): sensors that never move
+are dropped, the others are standardised within their operating regime (:mod:`analytics.regimes`; FD002 and FD004 have
+six), learnt from the training engines alone. Every feature looks back only.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,8 +16,13 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from pydantic import Field
 
+from analytics.engine_rows import Engines as Engines
+from analytics.engine_rows import carried
+from analytics.engine_rows import engines as engines
+from analytics.engine_rows import read_engines as read_engines
 from analytics.prognosis.boosting import BoostingConfig
 from analytics.prognosis.remaining_life import RemainingLife
+from analytics.regimes import Regimes
 from analytics.threads import limit_threads
 from core.config import Config
 from core.errors import ModelError
@@ -52,40 +58,13 @@ class CmapssConfig(Config):
     every: int = Field(default=1, ge=1)
     confidence: float = Field(default=0.9, gt=0.5, lt=1)
     trees: BoostingConfig = BoostingConfig(
-        iterations=200, learning_rate=0.04, leaves=15, min_leaf=60, l2=5.0, features=0.3, members=3, folds=3
+        iterations=200, learning_rate=0.04, leaves=15, min_leaf=60, l2=5.0, features=0.3, members=3, folds=5
     )
 
     def quick(self) -> CmapssConfig:
         """Return the same model, smaller: about a tenth of the training time for some tenths of a cycle."""
         small = {"members": 1, "folds": 2, "iterations": 120, "learning_rate": 0.07}
         return self.model_copy(update={"every": 4, "trees": self.trees.model_copy(update=small)})
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Engines:
-    """Cycles of engines, ordered by (unit, cycle): ``unit, cycle: int64[n]``, ``x: float64[n, k]``."""
-
-    unit: Ints
-    cycle: Ints
-    columns: tuple[str, ...]
-    x: Floats
-
-    def pick(self, names: tuple[str, ...]) -> Floats:
-        """Return the named columns, float64[n, names]."""
-        missing = [n for n in names if n not in self.columns]
-        if missing:
-            raise ModelError(f"the engine rows lack {', '.join(missing)}, which the model was trained on")
-        return self.x[:, [self.columns.index(n) for n in names]]
-
-    @property
-    def begins(self) -> NDArray[np.intp]:
-        """First row of each engine."""
-        return np.flatnonzero(np.concatenate([[True], np.diff(self.unit) != 0]))
-
-    @property
-    def ends(self) -> NDArray[np.intp]:
-        """Last row of each engine."""
-        return np.append(self.begins[1:], len(self.unit)) - 1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -99,43 +78,6 @@ class Remaining:
     upper: Floats
 
 
-def engines(table: pa.Table | Mapping[str, NDArray[np.generic]]) -> Engines:
-    """Return rows as :class:`Engines`: any order, doubles dropped, missing values carried on from the cycle before.
-
-    Raises
-    ------
-    ModelError
-        If there are no rows, or no ``unit`` or ``cycle``.
-    """
-    names = table.column_names if isinstance(table, pa.Table) else list(table)
-    if not {"unit", "cycle"} <= set(names):
-        raise ModelError(f"engine rows need the columns unit and cycle, there are: {', '.join(names)[:120]}")
-
-    def column(name: str) -> Floats:
-        values = table[name].to_numpy() if isinstance(table, pa.Table) else table[name]
-        return np.asarray(values, dtype=np.float64)
-
-    measured = tuple(n for n in names if n[0] in "os" and n.lstrip("ops").isdigit())
-    unit, cycle = column("unit").astype(np.int64), column("cycle").astype(np.int64)
-    if not len(unit):
-        raise ModelError("there are no engine rows")
-    order = np.lexsort((cycle, unit))
-    first = np.ones(len(order), dtype=bool)
-    first[1:] = (np.diff(unit[order]) != 0) | (np.diff(cycle[order]) != 0)
-    order = order[first]
-    x = np.stack([column(n) for n in measured], axis=1)[order]
-    return Engines(unit[order], cycle[order], measured, _carried(x, unit[order]))
-
-
-def read_engines(path: Path) -> Engines:
-    """Return the engines of a Parquet file."""
-    import pyarrow.parquet as pq
-
-    if not path.is_file():
-        raise ModelError(f"{path} is missing: give the folder with train_FD001.parquet")
-    return engines(pq.read_table(path))
-
-
 class CmapssModel:
     """Remaining cycles of engines; train with :func:`train_cmapss`."""
 
@@ -144,10 +86,15 @@ class CmapssModel:
         self.seed = seed
         self.sensors: tuple[str, ...] = ()
         self._settings: tuple[str, ...] = ()
-        self._regimes = np.zeros((0, 0))
+        self._regimes = Regimes.one()
         self._mean = np.zeros((0, 0))
         self._std = np.ones((0, 0))
         self._life = RemainingLife(config.trees, config.cap, config.confidence, seed)
+
+    @property
+    def regimes(self) -> int:
+        """Operating regimes found in the training engines."""
+        return self._regimes.count
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -158,12 +105,9 @@ class CmapssModel:
         """Learn from engines that ran to failure."""
         if len(fleet.begins) < 2:
             raise ModelError(f"needs at least 2 engines run to failure, there are {len(fleet.begins)}")
-        self._learn_scale(fleet)
-        x = self.features(fleet)
-        size = np.diff(np.append(fleet.begins, len(fleet.unit)))
-        left = np.repeat(fleet.cycle[fleet.ends], size) - fleet.cycle
+        x = self.learn_scale(fleet).features(fleet)
         rows = np.flatnonzero((fleet.cycle >= 10) & (fleet.cycle % self.config.every == 0))
-        self._life.fit(x[rows], left[rows].astype(np.float64), fleet.unit[rows])
+        self._life.fit(x[rows], fleet.left[rows], fleet.unit[rows])
         return self
 
     def predict(self, fleet: Engines) -> Remaining:
@@ -196,34 +140,38 @@ class CmapssModel:
         columns.append(cycle[:, None].astype(np.float64))
         return np.hstack(columns)
 
-    def _learn_scale(self, fleet: Engines) -> None:
+    def learn_scale(self, fleet: Engines) -> CmapssModel:
+        """Learn regimes, which sensors move, and their scatter; enough for :meth:`features`."""
         self._settings = tuple(n for n in fleet.columns if n.startswith("op"))
         sensors = tuple(n for n in fleet.columns if n.startswith("s"))
-        self._regimes = np.unique(self._rounded(fleet), axis=0)
-        regime, x = self._regime(fleet), fleet.pick(sensors)
-        groups = [x[regime == r] for r in range(len(self._regimes))]
-        moves = np.array([any(len(np.unique(g[:, j])) > 2 for g in groups) for j in range(len(sensors))])
+        self._regimes = Regimes.learn(fleet.pick(self._settings), self.seed)
+        regime, x = self._regimes.of(fleet.pick(self._settings)), fleet.pick(sensors)
+        groups = [x[regime == r] for r in range(self._regimes.count)]
+        moves = np.array([any(_moves(g[:, j]) for g in groups) for j in range(len(sensors))], dtype=bool)
         if not moves.any():
             raise ModelError("no sensor of the engines ever moves: nothing to learn from")
         self.sensors = tuple(n for n, m in zip(sensors, moves, strict=True) if m)
-        self._mean = np.stack([g[:, moves].mean(axis=0) for g in groups])
-        spread = np.stack([g[:, moves].std(axis=0) for g in groups])
+        self._mean = np.stack([_over(np.nanmean, g[:, moves]) for g in groups])
+        spread = np.stack([_over(np.nanstd, g[:, moves]) for g in groups])
         self._std = np.where(spread > 1e-9, spread, 1.0)
+        return self
 
     def _standardised(self, fleet: Engines) -> Floats:
-        regime = self._regime(fleet)
-        return (fleet.pick(self.sensors) - self._mean[regime]) / self._std[regime]
+        """Return sensors in units of their regime's scatter; a missing one keeps its last standing."""
+        regime = self._regimes.of(fleet.pick(self._settings))
+        return carried((fleet.pick(self.sensors) - self._mean[regime]) / self._std[regime], fleet.unit)
 
-    def _rounded(self, fleet: Engines) -> Floats:
-        """Return the settings, coarse enough that a regime is one point (altitude in 1000 ft, Mach in tenths)."""
-        if not self._settings:
-            return np.zeros((len(fleet.unit), 1))
-        return np.round(fleet.pick(self._settings)[:, :1])
 
-    def _regime(self, fleet: Engines) -> NDArray[np.intp]:
-        """Return the nearest known regime of each row."""
-        away = np.abs(self._rounded(fleet)[:, None, :] - self._regimes[None]).sum(axis=2)
-        return np.asarray(np.argmin(away, axis=1), dtype=np.intp)
+def _moves(values: Floats) -> bool:
+    return len(np.unique(values[np.isfinite(values)])) > 2
+
+
+def _over(of: Callable[..., Floats], values: Floats) -> Floats:
+    """Return a statistic of each column, 0 for a column without values."""
+    out = np.zeros(values.shape[1])
+    some = np.isfinite(values).any(axis=0)
+    out[some] = of(values[:, some], axis=0)
+    return out
 
 
 def train_cmapss(train_path: Path, seed: int = 0, config: CmapssConfig | None = None) -> CmapssModel:
@@ -266,16 +214,3 @@ def _sums(z: Floats) -> Floats:
 def _span(n: int, span: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     end = np.arange(1, n + 1)
     return end, np.maximum(end - span, 0)
-
-
-def _carried(x: Floats, unit: Ints) -> Floats:
-    """Return values with missing ones carried on within an engine; a column missing from the start takes its mean."""
-    there = np.isfinite(x)
-    if bool(there.all()):
-        return x
-    begin = np.maximum.accumulate(np.where(np.concatenate([[True], np.diff(unit) != 0]), np.arange(len(unit)), 0))
-    index = np.where(there, np.arange(len(x))[:, None], -1)
-    at = np.maximum.accumulate(index, axis=0)
-    usable = at >= begin[:, None]
-    mean = np.where(there, x, 0.0).sum(axis=0) / np.maximum(there.sum(axis=0), 1)
-    return np.where(usable, np.take_along_axis(x, np.maximum(at, 0), axis=0), mean)

@@ -9,6 +9,8 @@ from analytics.detectors.drift import DriftConfig
 from analytics.detectors.zones import ZonesConfig
 from analytics.filters import FilterConfig
 from analytics.kinds import DetectorConfig, PolicyConfig, PrognoserConfig
+from analytics.prognosis.boosted import BoostedConfig
+from analytics.signals import SignalsConfig
 from analytics.windows import GRID_NS
 from core.clock import NS
 from core.config import Config, Duration
@@ -46,13 +48,19 @@ class GroupConfig(Config):
         kind that has none.
     detectors, prognosis, sampling
         What to train and on which windows.
+    signals
+        Bearing, speed and bands for spectral features of waveforms; none: without them.
+    physics
+        Quantities to compute from others, e.g. ``shaft-power`` (see :mod:`analytics.physics`).
     """
 
     name: str = "machines"
     kinds: tuple[str, ...] = ()
     quantities: tuple[str, ...] = ()
     detectors: tuple[DetectorConfig, ...] = (DriftConfig(), ZonesConfig())
-    prognosis: PrognoserConfig | None = PrognoserConfig()
+    prognosis: PrognoserConfig | None = BoostedConfig()
+    signals: SignalsConfig | None = None
+    physics: tuple[str, ...] = ()
     sampling: SamplingConfig = SamplingConfig()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -10,11 +10,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from analytics.cmapss import CAP, CmapssConfig, read_engines, train_cmapss
+from analytics.cmapss import CAP, CmapssConfig, CmapssModel, Remaining
+from analytics.engine_rows import Engines, find_engines
 from analytics.evaluate import Figure, bootstrap, phm08, rmse
 from core.errors import ModelError
 
 Floats = NDArray[np.float64]
+#: RMSE others report, test RUL clipped
+PUBLISHED: dict[str, tuple[str, ...]] = {
+    "FD001": (
+        "RMSE: SVR 20.96, CNN 18.45, LSTM 16.14, plain LSTM of 20 seeds 14.26, tsfresh 13.26, DCNN 12.61, STAR 10.61",
+    )
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +66,7 @@ def read_truth(path: Path) -> dict[int, float]:
     try:
         values = [float(line) for line in path.read_text(encoding="utf-8").split()]
     except FileNotFoundError as error:
-        raise ModelError(f"{path} is missing: the folder needs RUL_FD001.txt") from error
+        raise ModelError(f"{path} is missing: the folder needs the true remaining cycles beside the engines") from error
     except ValueError as error:
         raise ModelError(f"{path} is no list of remaining lives: {error}") from error
     return dict(enumerate(values, start=1))
@@ -94,33 +101,59 @@ def score(
 
 
 def evaluate_cmapss(
-    folder: Path, subset: str = "FD001", seeds: int = 5, config: CmapssConfig | None = None
+    folder: Path,
+    subset: str = "FD001",
+    seeds: int = 5,
+    config: CmapssConfig | None = None,
+    told: Callable[[float], None] | None = None,
 ) -> dict[str, Any]:
     """Train with several seeds, predict the test engines; returns the figures, JSON-ready.
 
-    ``rmse_by_seed`` are single models; ``mean`` is the score of their averaged predictions.
+    ``rmse_by_seed`` are single models; ``mean`` is the score of their averaged predictions. ``told`` hears the share
+    done.
     """
     config = config or CmapssConfig()
-    tests = read_engines(folder / f"test_{subset}.parquet")
+    fleet, tests, left_out = shared(find_engines(folder, f"train_{subset}"), find_engines(folder, f"test_{subset}"))
     truth = folder / f"RUL_{subset}.txt"
+    missing = read_truth(truth).keys() ^ set(tests.unit.tolist())
+    if missing:
+        raise ModelError(f"{truth}: engine {min(missing)} stands in only one of this file and test_{subset}")
     scores, held = [], []
-    rul: list[Floats] = []
+    outs: list[Remaining] = []
     for seed in range(seeds):
-        model = train_cmapss(folder / f"train_{subset}.parquet", seed, config)
+        model = CmapssModel(config, seed).fit(fleet)
         out = model.predict(tests)
         units = out.unit.tolist()
         interval = dict(zip(units, zip(out.lower.tolist(), out.upper.tolist(), strict=True), strict=True))
         scores.append(score(dict(zip(units, out.rul.tolist(), strict=True)), truth, interval))
-        rul.append(out.rul)
+        outs.append(out)
         held.append(model.metrics)
-    together = score(dict(zip(units, np.mean(rul, axis=0).tolist(), strict=True)), truth)
+        if told is not None:
+            told((seed + 1) / seeds)
+    mean = np.mean([out.rul for out in outs], axis=0)
+    together = score(dict(zip(units, mean.tolist(), strict=True)), truth)
     return {
         "subset": subset,
         "protocol": f"training RUL and test RUL clipped at {config.cap:.0f}; last cycle of each test engine",
         "seeds": seeds,
+        "regimes": model.regimes,
+        "sensors": list(model.sensors),
+        "left_out": list(left_out),
         "rmse_by_seed": [round(s.rmse.value, 3) for s in scores],
         "coverage_by_seed": [round(s.coverage, 3) for s in scores],
+        "coverage": round(float(np.mean([s.coverage for s in scores])), 4),
+        "width": round(float(np.mean([np.mean(out.upper - out.lower) for out in outs])), 2),
         "held_out": [{k: round(v, 3) for k, v in h.items()} for h in held],
         "mean": asdict(together),
+        "published": list(PUBLISHED.get(subset, ())),
         "text": together.line(),
     }
+
+
+def shared(fleet: Engines, tests: Engines) -> tuple[Engines, Engines, tuple[str, ...]]:
+    """Return both with only the columns that both have, and the columns left out."""
+    both = tuple(n for n in fleet.columns if n in tests.columns)
+    left_out = tuple(n for n in dict.fromkeys((*fleet.columns, *tests.columns)) if n not in both)
+    if not any(n.startswith("s") for n in both):
+        raise ModelError("training and test engines share no sensor: are both files of the same subset?")
+    return fleet.keep(both), tests.keep(both), left_out

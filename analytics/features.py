@@ -131,6 +131,11 @@ def evaluate(states: States, norm: Norm, grid_s: float) -> Floats:
     return np.hstack(columns)
 
 
+def age_column() -> int:
+    """Return the column of the age in h, counted from the end: the asset features stand last."""
+    return [f.name for f in ASSET_FEATURES].index("age") - len(ASSET_FEATURES)
+
+
 def columns_named(infos: Sequence[FeatureInfo], suffix: str) -> NDArray[np.intp]:
     """Return the columns of one slot feature, e.g. ``drift``."""
     return np.array([j for j, i in enumerate(infos) if i.slot and i.name.endswith(f".{suffix}")], dtype=np.intp)

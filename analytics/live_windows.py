@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from analytics.shafts import Shafts
 from analytics.windows import SLOW_STATS, Windows, gather, reduce
 from core.batch import Batch
 from core.clock import NS
@@ -42,6 +43,8 @@ class LiveWindows:
         Width of a window.
     spec_of
         Finds a stream's spec by its catalog index.
+
+    ``shafts`` are what spectral features of waveforms need; the first that reads a layout serves it.
     """
 
     def __init__(
@@ -57,6 +60,7 @@ class LiveWindows:
         self.front = 0
         self.newest = 0
         self.late = 0
+        self.shafts: list[Shafts] = []
         self._spec_of = spec_of
         self._lateness_ns = lateness_ns
         self._silence_ns = silence_ns
@@ -126,8 +130,17 @@ class LiveWindows:
         if front <= self.front:
             return []
         self.front = front
-        closed = [w for name in list(self._open) if (w := self._close_layout(name)) is not None]
-        return [w for w in closed if len(w)]
+        closed: list[Windows] = []
+        for name in sorted(self._open, key=self._is_fast):  # what says the speed comes before the waveforms
+            windows = self._close_layout(name)
+            if windows is not None and len(windows):
+                closed.append(windows)
+                for shafts in self.shafts:
+                    shafts.hear(windows)
+        return closed
+
+    def _is_fast(self, layout: str) -> bool:
+        return any(self._streams[int(batch.stream[0])].fast for batch in self._open[layout][:1])
 
     def _close_layout(self, name: str) -> Windows | None:
         rows = gather(self._open.pop(name))
@@ -137,4 +150,5 @@ class LiveWindows:
         if not bool(done.any()):
             return None
         fast = self._streams[int(rows.stream[0])].fast
-        return reduce(rows.take(done), self.grid_ns, fast=fast, stats=self._stats)
+        shafts = next((s for s in self.shafts if s.reads(name)), None)
+        return reduce(rows.take(done), self.grid_ns, fast=fast, stats=self._stats, shafts=shafts)

@@ -13,6 +13,7 @@ from analytics.filters import FilterConfig, States
 from analytics.handover import Handover
 from analytics.kinds import AnyDetector, AnyPrognoser
 from analytics.replayed import Replayed
+from analytics.signals import SignalsConfig
 from analytics.slots import Slot
 from analytics.windows import Floats
 from core.clock import NS
@@ -51,6 +52,7 @@ class GroupModel:
     detectors: list[AnyDetector]
     prognoser: AnyPrognoser | None
     card: dict[str, Any] = field(default_factory=dict)
+    signals: SignalsConfig | None = None
 
     @property
     def infos(self) -> list[FeatureInfo]:

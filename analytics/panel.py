@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analytics.lives import UNKNOWN, phase_of
+from analytics.physics import compute
 from analytics.slots import Plan
 from analytics.windows import Floats, Ints, Windows
 
@@ -61,6 +62,7 @@ def make_panel(plan: Plan, windows: Iterable[Windows], grid_ns: int, first: int,
         keep, rows, steps = at
         _fill(plan, part, keep, rows, steps, x, good)
         _fill_state(plan, part, keep, rows, steps, on, phase)
+    compute(x, plan.slot_index())
     good /= np.maximum(np.array(plan.expected, dtype=np.float64), 1.0)[:, None]
     return Panel(grid_ns, first + np.arange(count, dtype=np.int64) * grid_ns, x, on, good, phase)
 

@@ -13,12 +13,14 @@ from pydantic import TypeAdapter, ValidationError
 from analytics.filters import FilterConfig
 from analytics.kinds import DetectorConfig, PrognoserConfig
 from analytics.model import Fleet, GroupModel
+from analytics.signals import SignalsConfig
 from analytics.slots import Slot
 from core.errors import ModelError
 
-FORMAT = 1
+FORMAT = 2
 _TRUSTED = ("sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor", "sklearn.tree._tree.Tree")
 _DETECTORS: TypeAdapter[list[Any]] = TypeAdapter(list[DetectorConfig])
+_PROGNOSER: TypeAdapter[Any] = TypeAdapter(PrognoserConfig)
 _SLOTS: TypeAdapter[list[Slot]] = TypeAdapter(list[Slot])
 
 
@@ -56,7 +58,8 @@ def load(folder: Path) -> GroupModel:
         slots = _SLOTS.validate_python(build["slots"])
         configs = _DETECTORS.validate_python(build["detectors"])
         filters = FilterConfig.model_validate(build["filters"])
-        prognosis = build["prognosis"] and PrognoserConfig.model_validate(build["prognosis"])
+        signals = build.get("signals") and SignalsConfig.model_validate(build["signals"])
+        prognosis = build["prognosis"] and _PROGNOSER.validate_python(build["prognosis"])
         fleet = _fleet(build["fleet"])
     except (ValidationError, KeyError) as error:
         raise ModelError(f"{folder}: card.json does not describe a model of this version: {error!r:.120}") from error
@@ -73,6 +76,7 @@ def load(folder: Path) -> GroupModel:
         detectors,
         prognoser,
         {k: v for k, v in card.items() if k not in ("format", "build")},
+        signals or None,
     )
 
 
@@ -144,6 +148,7 @@ def _build(model: GroupModel) -> dict[str, Any]:
         "filters": model.filters.model_dump(mode="json"),
         "detectors": [d.config.model_dump(mode="json") for d in model.detectors],
         "prognosis": model.prognoser and _durations(model.prognoser.config.model_dump(mode="json")),
+        "signals": model.signals and model.signals.model_dump(mode="json"),
         "fleet": {
             "spread": {k: v.tolist() for k, v in fleet.spread.items()},
             "typical_s": fleet.typical_s,

@@ -14,6 +14,7 @@ from analytics.history import History, WindowHistory, narrowed
 from analytics.labels import time_to_failure
 from analytics.lives import EVENTS, Life, lives_of, marks_of_events, marks_of_phases, phase_of
 from analytics.panel import Panel, make_panel
+from analytics.shafts import Shafts
 from analytics.slots import Plan, Slot, is_state, make_plan
 from analytics.windows import Floats, Windows, reduce
 from core.catalog import Catalog
@@ -74,8 +75,8 @@ def replay(
     ModelError
         If the history has no rows of the group.
     """
-    plan = make_plan(history.catalog, kinds, group.quantities, slots)
-    panel = _panel(history, plan, config.grid)
+    plan = make_plan(history.catalog, kinds, group.quantities, slots, group.signals, group.physics)
+    panel = _panel(history, plan, config.grid, Shafts(group.signals, plan) if group.signals else None)
     lives = _lives(history, plan, panel)
     bank = FilterBank(config.filters, len(plan.devices), len(plan.slots))
     rows: list[_Piece] = []
@@ -111,10 +112,10 @@ def _can_fail(catalog: Catalog, path: str) -> bool:
     return any(phase > 0 for c in channels if c.states for phase in phase_of(c.states).values())
 
 
-def _panel(history: History, plan: Plan, grid_ns: int) -> Panel:
-    """Read, reduce and line up the rows of a plan."""
+def _panel(history: History, plan: Plan, grid_ns: int, shafts: Shafts | None) -> Panel:
+    """Read, reduce and line up the rows of a plan; what says the speed comes before the waveforms."""
     parts: list[Windows] = []
-    for name in plan.layouts:
+    for name in sorted(plan.layouts, key=lambda layout: layout not in plan.speeds):
         layout = history.catalog.layout(name)
         channels = plan.channels(name)
         if isinstance(history, WindowHistory):
@@ -125,7 +126,9 @@ def _panel(history: History, plan: Plan, grid_ns: int) -> Panel:
             continue
         stats = {tap.stat for tap in plan.taps.get(name, ())}
         fast = bool(stats & {"rms", "kurtosis"})
-        parts.append(reduce(rows, grid_ns, fast=fast, stats={"mean", "last", "good", "on"}))
+        parts.append(reduce(rows, grid_ns, fast=fast, stats={"mean", "last", "good", "on"}, shafts=shafts))
+        if shafts is not None:
+            shafts.hear(parts[-1])
         assert narrowed(layout, channels).columns == rows.layout.columns
     parts = [p for p in parts if len(p)]
     if not parts:

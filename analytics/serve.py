@@ -178,3 +178,4 @@ class Serving:
                 group.extend(self._catalog)
         self._size = size
         self._layouts = {name for group in self._groups for name in group.plan.layouts}
+        self._windows.shafts = [group.shafts for group in self._groups if group.shafts is not None]

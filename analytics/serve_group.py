@@ -18,6 +18,7 @@ from analytics.handover import Handover
 from analytics.lives import UNKNOWN, UP, LifeState, Mark, marks_of_events
 from analytics.model import GroupModel
 from analytics.panel import make_panel
+from analytics.shafts import Shafts
 from analytics.slots import make_plan
 from analytics.windows import Floats, Windows
 from core.catalog import Catalog
@@ -56,7 +57,8 @@ class GroupServing:
 
     def _place(self, catalog: Catalog) -> None:
         model = self.model
-        self.plan = make_plan(catalog, model.kinds, model.quantities, model.slots)
+        self.plan = make_plan(catalog, model.kinds, model.quantities, model.slots, model.signals)
+        self.shafts = Shafts(model.signals, self.plan) if model.signals else None
         size = len(self.plan.devices)
         self.row = {device: d for d, device in enumerate(self.plan.devices)}
         self.lives = [LifeState(_UNSEEN) for _ in range(size)]

@@ -72,6 +72,7 @@ def _train_group(
     healthy = _healthy(samples, replayed.lives)
     fleet = _fleet(replayed, healthy)
     model = GroupModel(group.name, kinds, plan.slots, group.quantities, config.grid, config.filters, fleet, [], None)
+    model.signals = group.signals
     x = model.features(samples.states, fleet.norm([plan.kinds[d] for d in samples.device]))
     model.detectors = [_detector(c.build(seed), x[healthy][:, c.columns(model.infos)]) for c in group.detectors]
     failures = sum(life.end == "failure" for life in replayed.lives)
@@ -144,7 +145,7 @@ def _prognoser(
     at_most = group.sampling.at_most
     if len(rows) > at_most:
         rows = np.sort(np.random.default_rng(seed).choice(rows, at_most, replace=False))
-    owner = samples.device if len(np.unique(samples.device[rows])) >= config.trees.folds else samples.life
+    owner = samples.device if len(np.unique(samples.device[rows])) >= config.folds else samples.life
     model = config.build(seed).fit(x[rows], samples.y[rows], owner[rows], samples.weight[rows])
     return model, len(rows)
 

@@ -2,9 +2,10 @@
 
 A window is ``[g, g + grid)`` with ``g`` a multiple of the grid since the epoch. Numeric channels give ``mean,
 min, max, last`` of their GOOD values and the good fraction; enumerations give ``last`` and the share of GOOD
-samples in an operating state (``on``). Fast streams add ``rms, kurtosis, crest, peak`` of bursts of at most
+samples in an operating state (``on``). Fast streams add ``rms, skew, kurtosis, crest, peak`` of bursts of at most
 :data:`BURST_NS`, averaged over the window, so that the figures depend neither on the sampling rate nor on how
-much of the window was sampled.
+much of the window was sampled; where bearing and speed are known, the spectral features of
+:mod:`analytics.signals` as well.
 """
 
 from __future__ import annotations
@@ -16,6 +17,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from analytics.shafts import Shafts
+from analytics.signals import SPECTRAL
+from analytics.spectral import spectral
 from core.batch import Batch, concat
 from core.clock import NS
 from core.quality import is_good
@@ -25,7 +29,7 @@ from core.tables import from_table
 GRID_NS = 60 * NS
 BURST_NS = NS // 2
 SLOW_STATS = ("mean", "min", "max", "last", "count_good", "good", "on")
-FAST_STATS = ("rms", "kurtosis", "crest", "peak")
+FAST_STATS = ("rms", "skew", "kurtosis", "crest", "peak")
 STATS = SLOW_STATS + FAST_STATS
 #: names of states in which a machine works; its measurements are representative only there
 OPERATING = frozenset({"running", "producing", "active", "executing", "moving", "charging"})
@@ -87,6 +91,7 @@ def reduce(
     stats: Collection[str] = SLOW_STATS,
     operating: Iterable[str] = OPERATING,
     origin: int = 0,
+    shafts: Shafts | None = None,
 ) -> Windows:
     """Return the windows of a batch.
 
@@ -104,6 +109,8 @@ def reduce(
         Names of operating states.
     origin
         ns at which a window begins; windows are whole grids away from it.
+    shafts
+        Bearing and speeds, for the spectral features of fast streams; None: without them.
     """
     rows = _sorted(batch)
     g = rows.t - np.mod(rows.t - origin, grid_ns)
@@ -113,7 +120,7 @@ def reduce(
     length = np.diff(np.append(starts, len(rows))).astype(np.int64)
     values = {s: _slow(s, rows, good, starts, count, length, operating) for s in SLOW_STATS if s in stats}
     if fast if fast is not None else _is_fast(rows):
-        values |= _bursts(rows, good, starts)
+        values |= _bursts(rows, good, starts, shafts)
     return Windows(rows.layout, grid_ns, rows.stream[starts], g[starts], length, values)
 
 
@@ -228,15 +235,15 @@ def _share_on(
     return out
 
 
-def _bursts(rows: Batch, good: NDArray[np.bool_], starts: NDArray[np.intp]) -> dict[str, Floats]:
+def _bursts(rows: Batch, good: NDArray[np.bool_], starts: NDArray[np.intp], shafts: Shafts | None) -> dict[str, Floats]:
     """Return burst statistics averaged over each window, float64[n, k] each.
 
     With a burst's samples x, mean m and standard deviation s: rms = sqrt(mean x^2), peak = max |x - m|,
-    crest = peak / s, kurtosis = mean (x - m)^4 / s^4 (3 for a normal signal).
+    crest = peak / s, skew = mean (x - m)^3 / s^3, kurtosis = mean (x - m)^4 / s^4 (3 for a normal signal).
     """
     n, k = len(starts), rows.x.shape[1]
     if not n:
-        return {s: np.zeros((0, k)) for s in FAST_STATS}
+        return {s: np.zeros((0, k)) for s in (*FAST_STATS, *(f.name for f in SPECTRAL if shafts is not None))}
     window = np.zeros(len(rows), dtype=np.int64)
     window[starts[1:]] = 1
     window = np.cumsum(window)
@@ -249,15 +256,19 @@ def _bursts(rows: Batch, good: NDArray[np.bool_], starts: NDArray[np.intp]) -> d
     dev = np.where(good, rows.x - mean[each], 0.0)
     square = dev * dev
     var = _ratio(_sum(square, cut), count)
+    third = _ratio(_sum(square * dev, cut), count)
     fourth = _ratio(_sum(square * square, cut), count)
     peak = np.where(count > 0, np.maximum.reduceat(np.abs(dev), cut, axis=0), np.nan)
     sd = np.sqrt(var)
     parts = {
         "rms": np.sqrt(var + mean * mean),
+        "skew": _ratio(third, var * sd),
         "kurtosis": _ratio(fourth, var * var),
         "crest": _ratio(peak, sd),
         "peak": peak,
     }
+    if shafts is not None:
+        parts |= spectral(rows, good, cut, shafts)
     return {name: _weighted(part, count, owner, n) for name, part in parts.items()}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from typing import Literal
 
 Status = Literal["accepted", "done", "refused", "failed", "expired"]
@@ -19,12 +20,19 @@ class Cause:
     seq: int
     t: int
 
+    def trace(self) -> str:
+        """Return the trace id of the row: the same wherever it is worked out, 32 hex digits as W3C traces have."""
+        return blake2b(
+            f"{self.stream}|{self.sid}|{self.seq}|{self.t if self.seq < 0 else ''}".encode(), digest_size=16
+        ).hexdigest()
+
 
 @dataclass(frozen=True, slots=True)
 class Command:
     """A request to a device, idempotent by ``id``; times are ns UTC run time.
 
-    ``issuer`` names who asks (``rule:<name>``, ``policy:<name>``, ``user:<name>``).
+    ``issuer`` names who asks (``rule:<name>``, ``policy:<name>``, ``user:<name>``); ``signature`` proves it
+    (:mod:`wire.signing`), empty: none. ``trace`` (32 hex digits) follows the row that led here to the result.
     """
 
     id: str
@@ -35,6 +43,8 @@ class Command:
     expires: int
     args: dict[str, float | str] = field(default_factory=dict)
     cause: Cause | None = None
+    signature: str = ""
+    trace: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +56,7 @@ class CommandResult:
     status: Status
     detail: str
     t: int
+    trace: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ Constructors only assign; things are opened with ``async with`` or ``open``/``co
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -30,7 +30,7 @@ class Arrival:
 
     ``births`` come before ``batches`` and ``notes``; ``arrived`` and ``sent`` are wall ns (``sent`` 0:
     unknown), ``rejects`` are (topic or address, reason, payload) of what could not be read; ``states`` tell
-    of connections that came or went.
+    of connections that came or went; ``traces`` are trace ids that rows (stream path, sid, seq) came with.
     """
 
     births: Sequence[DeviceSpec] = ()
@@ -40,6 +40,7 @@ class Arrival:
     arrived: int = 0
     sent: int = 0
     states: Sequence[NodeState] = ()
+    traces: Mapping[tuple[str, int, int], str] = field(default_factory=dict)
 
 
 class Publisher(Protocol):

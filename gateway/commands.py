@@ -2,7 +2,8 @@
 
 A command is checked while the group that carries it is being put together, so its audit line (the command
 itself, or the refusal) is committed together with the row or message that led to it. It is handed to the link
-after that commit, and only once: an id that is known never moves equipment again.
+after that commit, and only once: an id that is known never moves equipment again. What was committed
+and not answered when the process died is sent by the next one, if it is still in time: devices know ids they had.
 """
 
 from __future__ import annotations
@@ -16,11 +17,12 @@ from typing import Any, Protocol
 
 from core.catalog import Catalog
 from core.clock import NS, RunClock, mono_ns, wall_ns
-from core.command import FINAL, Command, CommandResult, Status
+from core.command import FINAL, Cause, Command, CommandResult, Status
 from core.config import Config, Duration
 from core.errors import CommandRefused, WireError
 from core.metrics import Metrics
 from core.spec import DeviceSpec
+from gateway.issuers import IssuerKey, Issuers
 from gateway.links import Sends
 
 log = logging.getLogger(__name__)
@@ -32,7 +34,9 @@ class CommandConfig(Config):
     """``issuers``: prefixes that may command; ``users``: names behind ``user:`` (empty: all);
     ``per_minute``: commands one device takes from one issuer; ``timeout``: wall time without any answer after which
     a command has failed, ``work``: the same after the device has accepted it (maintenance takes its time);
-    ``remember``: ids kept to recognise repetition.
+    ``remember``: ids kept to recognise repetition. ``signed``: what comes from outside (requests, not our own rules)
+    must bear the signature of one of ``keys``, and end within ``life`` (run time), so that none can be played back
+    once its id is forgotten.
     """
 
     issuers: tuple[str, ...] = ("rule:", "policy:", "user:")
@@ -42,6 +46,9 @@ class CommandConfig(Config):
     work: Duration = 86_400 * NS
     send_timeout: Duration = 10 * NS
     remember: int = 10_000
+    signed: bool = False
+    keys: tuple[IssuerKey, ...] = ()
+    life: Duration = 3600 * NS
 
 
 class Home(Protocol):
@@ -63,6 +70,7 @@ class _Known:
     expires: int
     since: int
     heard: bool = False
+    trace: str = ""
 
 
 class CommandRouter:
@@ -90,7 +98,10 @@ class CommandRouter:
         on_results: Callable[[Sequence[CommandResult]], None],
     ) -> None:
         self.config, self.catalog, self.clock, self.metrics = config, catalog, clock, metrics
+        self.issuers = Issuers(config.keys, config.signed)
         self._home, self._on_results = home, on_results
+        self._unsent: dict[str, Command] = {}
+        self._left: list[Command] = []
         self._known: OrderedDict[str, _Known] = OrderedDict()
         self._recent: dict[tuple[str, str], deque[int]] = {}
         self._locks: dict[str, asyncio.Lock] = {}
@@ -106,7 +117,16 @@ class CommandRouter:
         if known is None:
             return None
         self.metrics.count("commands_repeated")
-        return CommandResult(command.id, known.device, known.status, "seen before", self._now())
+        return CommandResult(command.id, known.device, known.status, "seen before", self._now(), command.trace)
+
+    def forged(self, command: Command) -> CommandResult | None:
+        """Return why a command from outside is not its issuer's. Such a one leaves no mark: its id stays free."""
+        refusal = self.issuers.forgery(command) or self._endless(command)
+        if not refusal:
+            return None
+        self.metrics.count("commands_refused")
+        self.metrics.count("commands_forged")
+        return self._outcome(command, "refused", refusal)
 
     def check(self, command: Command) -> CommandResult | None:
         """Admit a new command (None), or return why not."""
@@ -115,11 +135,13 @@ class CommandRouter:
         self._remember(command, "expired" if late else "refused" if refusal else "accepted")
         if late:
             self.metrics.count("commands_expired")
-            return CommandResult(command.id, command.device, "expired", "expired before it was sent", self._now())
-        if refusal:
+            refusal = "expired before it was sent"
+        elif refusal:
             self.metrics.count("commands_refused")
-            return CommandResult(command.id, command.device, "refused", refusal, self._now())
+        if refusal:
+            return self._outcome(command, "expired" if late else "refused", refusal)
         self.metrics.count("commands_sent")
+        self._unsent[command.id] = command
         return None
 
     def dispatch(self, commands: Sequence[Command]) -> None:
@@ -154,7 +176,8 @@ class CommandRouter:
                 late = self._expired(known.expires)
                 status: Status = "expired" if late else "failed"
                 self._end(known, status)
-                out.append(CommandResult(ident, known.device, status, "no answer from the device", self._now()))
+                why = "no answer from the device"
+                out.append(CommandResult(ident, known.device, status, why, self._now(), known.trace))
         return out
 
     def abandon(self) -> list[CommandResult]:
@@ -163,7 +186,9 @@ class CommandRouter:
         for _, known in waiting:
             self._end(known, "expired")
         return [
-            CommandResult(ident, known.device, "expired", "the run ended before the device answered", self._now())
+            CommandResult(
+                ident, known.device, "expired", "the run ended before the device answered", self._now(), known.trace
+            )
             for ident, known in waiting
         ]
 
@@ -171,6 +196,22 @@ class CommandRouter:
         """Note a command that was admitted before a restart."""
         if command.id not in self._known:
             self._remember(command, "accepted")
+            self._unsent[command.id] = command
+
+    def settle(self) -> None:
+        """After a restart: take up what was committed and has no answer; :meth:`resume` sends it."""
+        self._left = [c for c in self._unsent.values() if self._open(c.id)]
+        self._unsent = {c.id: c for c in self._left}
+
+    def resume(self, reachable: Callable[[DeviceSpec], bool]) -> None:
+        """Send what an earlier process had committed and not sent, as soon as its device can be reached."""
+        if not self._left:
+            return
+        waiting = [c for c in self._left if self._open(c.id)]
+        ready = [c for c in waiting if c.device in self.catalog.devices and reachable(self.catalog.devices[c.device])]
+        self._left = [c for c in waiting if c not in ready]
+        self.metrics.count("commands_resumed", len(ready))
+        self.dispatch(ready)
 
     async def close(self) -> None:
         """Let sends under way end, at most a second; cancel the rest."""
@@ -180,19 +221,32 @@ class CommandRouter:
                 task.cancel()
             await asyncio.gather(*pending, return_exceptions=True)
 
+    def trace(self, ident: str) -> str:
+        """Return the trace of a command that is known, else nothing."""
+        known = self._known.get(ident)
+        return "" if known is None else known.trace
+
     def pending(self) -> int:
         """Return how many commands await their final answer."""
         return sum(1 for k in self._known.values() if k.since and k.status not in FINAL)
 
     def dump(self) -> list[list[Any]]:
         """Return the state as JSON-ready values (monotonic times do not outlive a process)."""
-        return [[ident, *asdict(known).values()] for ident, known in self._known.items()]
+        unsent = self._unsent = {ident: command for ident, command in self._unsent.items() if self._open(ident)}
+        return [
+            [ident, *asdict(known).values(), asdict(unsent[ident]) if ident in unsent else None]
+            for ident, known in self._known.items()
+        ]
 
     def load(self, state: list[list[Any]]) -> None:
         """Take over the state of :meth:`dump`; what was pending gets the full time again."""
         now = mono_ns()
-        for ident, device, status, expires, since, heard in state:
-            self._known[ident] = _Known(device, status, expires, now if since else 0, heard)
+        for ident, device, status, expires, since, heard, *more in state:
+            trace, unsent = more or ("", None)
+            self._known[ident] = _Known(device, status, expires, now if since else 0, heard, trace)
+            if unsent is not None:
+                cause = unsent["cause"] and Cause(**unsent["cause"])
+                self._unsent[ident] = Command(**{**unsent, "cause": cause})
 
     def _refusal(self, command: Command) -> str:
         """Return why a command may not go, empty if it may."""
@@ -210,13 +264,29 @@ class CommandRouter:
         unknown = [a for a in command.args if a not in spec.args] if spec is not None else []
         if unknown:
             return f"{command.name} has no argument {unknown[0]!r}"
+        outside = self.issuers.outside(command, device)
+        if outside:
+            return outside
         if self._too_often(command):
             return f"more than {self.config.per_minute} commands a minute from {command.issuer}"
         if self._home(device) is None:
             return f"no source carries commands to {command.device}"
         return ""
 
+    def _endless(self, command: Command) -> str:
+        """Return why a command is good for too long, empty if it is not."""
+        now = self.clock.now()
+        if not self.config.signed or now is None or 0 < command.expires <= now + self.config.life:
+            return ""
+        return f"expires too late: a signed command ends within {self.config.life // NS} s"
+
+    def _open(self, ident: str) -> bool:
+        known = self._known.get(ident)
+        return known is not None and known.status == "accepted" and not known.heard
+
     def _too_often(self, command: Command) -> bool:
+        if len(self._recent) > self.config.remember:  # issuers make names up: what is remembered of them is bounded
+            self._recent.clear()
         recent = self._recent.setdefault((command.issuer, command.device), deque())
         now = mono_ns()
         while recent and now - recent[0] > 60 * NS:
@@ -228,12 +298,13 @@ class CommandRouter:
 
     def _remember(self, command: Command, status: Status) -> None:
         since = mono_ns() if status == "accepted" else 0
-        self._known[command.id] = _Known(command.device, status, command.expires, since)
+        self._known[command.id] = _Known(command.device, status, command.expires, since, trace=command.trace)
         self._trim()
 
     def _trim(self) -> None:
         while len(self._known) > self.config.remember:
-            self._known.popitem(last=False)
+            ident, _ = self._known.popitem(last=False)
+            self._unsent.pop(ident, None)
 
     def _end(self, known: _Known, status: Status) -> None:
         known.status, known.since = status, 0 if status in FINAL else known.since
@@ -259,16 +330,19 @@ class CommandRouter:
         device = self.catalog.devices[command.device]
         link = self._home(device)
         if self._expired(command.expires):
-            return CommandResult(command.id, command.device, "expired", "expired before it was sent", self._now())
+            return self._outcome(command, "expired", "expired before it was sent")
         if link is None:
-            return CommandResult(command.id, command.device, "failed", "no link to the device", self._now())
+            return self._outcome(command, "failed", "no link to the device")
         try:
             async with asyncio.timeout(self.config.send_timeout / NS):
                 await link.send(command)
         except CommandRefused as error:
-            return CommandResult(command.id, command.device, "refused", str(error), self._now())
+            return self._outcome(command, "refused", str(error))
         except (WireError, TimeoutError) as error:
             log.warning("command %s to %s: %s", command.id, command.device, error or "no answer")
             detail = f"could not be sent: {error}" if str(error) else "could not be sent in time"
-            return CommandResult(command.id, command.device, "failed", detail, self._now())
+            return self._outcome(command, "failed", detail)
         return None
+
+    def _outcome(self, command: Command, status: Status, detail: str) -> CommandResult:
+        return CommandResult(command.id, command.device, status, detail, self._now(), command.trace)

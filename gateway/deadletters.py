@@ -87,8 +87,9 @@ class DeadLetters:
     def add(self, source: str, topic: str, reason: str, payload: bytes) -> None:
         """Keep a letter in memory until the next flush."""
         with self._lock:
-            self.counts[reason] += 1
-            self._new[reason] += 1
+            code = reason.partition(":")[0][:80]  # details differ without end: the count is by what is wrong
+            self.counts[code] += 1
+            self._new[code] += 1
             second = mono_ns() // NS
             if second != self._second:
                 self._second, self._this_second = second, 0

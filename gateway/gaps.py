@@ -15,13 +15,15 @@ class GapConfig(Config):
 
     ``settle``: before the first ask (rows may be on their way out of order); ``late``: before the hole of a
     device that keeps no rows counts as lost; ``asks``: asks without success, while the device is heard,
-    before a hole counts as lost; ``patience``: most time a hole of a silent device stays open.
+    before a hole counts as lost; ``patience``: most time a hole of a silent device stays open. ``watch``: off where
+    others have the rows that are missing here (members of a shared group).
     """
 
     settle: Duration = 250 * MS
     late: Duration = 5 * NS
     asks: int = 5
     patience: Duration = 600 * NS
+    watch: bool = True
 
 
 @dataclass(slots=True)
@@ -105,6 +107,8 @@ class GapBook:
 
     def open(self, track: Track, lo: int, hi: int, now: int, head: bool = False) -> None:
         """Note a hole."""
+        if not self.config.watch:
+            return
         wait = self.config.settle if self._replays(track.stream) else self.config.late
         self._gaps.append(Gap(track, lo, hi, now, now + wait, head))
 

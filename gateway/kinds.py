@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from core.config import Config
 from gateway.buffer import BufferConfig
@@ -48,3 +48,12 @@ class GatewayConfig(Config):
     supervise: SuperviseConfig = SuperviseConfig()
     drain: DrainConfig = DrainConfig()
     inflight: int = 64
+
+    @model_validator(mode="after")
+    def _stores_only(self) -> GatewayConfig:
+        shared = any(isinstance(source, MqttSourceConfig) and source.share for source in self.sources)
+        if shared and self.rules:
+            raise ValueError("a gateway with a shared source only stores: leave its rules to one that hears every row")
+        if shared and self.validate_.gaps.watch:
+            raise ValueError("a gateway with a shared source sees some rows only: write validate: {gaps: {watch: no}}")
+        return self

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from hashlib import blake2b
 
 from core.batch import Batch
 from core.catalog import Catalog
@@ -171,7 +172,7 @@ class Pipeline:
             return 0
         judged.entries.append(Entry(fresh, arrival.arrived, arrival.sent))
         for command in self.rules.judge(fresh):
-            self._admit(command, notes, judged)
+            self._admit(_traced(command, arrival.traces), notes, judged)
         return len(fresh)
 
     def _judge_state(self, state: NodeState) -> None:
@@ -193,11 +194,12 @@ class Pipeline:
 
     def _judge_note(self, note: Note, tells_results: bool, notes: list[Note], judged: _Judged) -> None:
         if isinstance(note, Command):
-            self._admit(note, notes, judged)
+            self._ask(note if note.trace else _traced(note, {}), notes, judged)
         elif isinstance(note, CommandResult):
             if note.id.partition("-")[0] in PROTOCOL_COMMANDS and not self.router.knows(note.id):
                 return  # the answer to a rebirth or replay that a source asked for itself
             if self.router.heard(note):
+                note = note if note.trace else replace(note, trace=self.router.trace(note.id))
                 notes.append(note)
                 if not tells_results:
                     judged.results.append(note)
@@ -205,6 +207,20 @@ class Pipeline:
             notes.append(note)
             if isinstance(note, Event):
                 self.metrics.count("events")
+
+    def _ask(self, command: Command, notes: list[Note], judged: _Judged) -> None:
+        """Decide on a command that comes from outside: its signature first, so that nobody learns from known ids."""
+        forged = self.router.forged(command)
+        if forged is not None:
+            notes += (command, forged)
+            judged.results.append(forged)
+            return
+        if self.router.config.signed and self.router.knows(command.id):
+            text = f"{command.issuer} asked again for {command.name} {command.id}: it moves nothing twice"
+            notes.append(
+                Event(command.device, "command-repeated", text, self.router.clock.now() or wall_ns(), "warning")
+            )
+        self._admit(command, notes, judged)
 
     def _admit(self, command: Command, notes: list[Note], judged: _Judged) -> None:
         """Decide on a command; the audit line goes into the same commit as what led to it."""
@@ -219,3 +235,11 @@ class Pipeline:
         else:
             notes.append(refusal)
             judged.results.append(refusal)
+
+
+def _traced(command: Command, traces: Mapping[tuple[str, int, int], str]) -> Command:
+    """Return a command with the trace of the row that led to it: the one it came with, else its own."""
+    cause = command.cause
+    if cause is None:
+        return replace(command, trace=blake2b(command.id.encode(), digest_size=16).hexdigest())
+    return replace(command, trace=traces.get((cause.stream, cause.sid, cause.seq)) or cause.trace())

@@ -11,7 +11,7 @@ from typing import Any
 
 from core.batch import Batch
 from core.catalog import Catalog
-from core.clock import NS, RunClock, mono_ns
+from core.clock import NS, RunClock, mono_ns, wall_ns
 from core.command import Command, CommandResult
 from core.errors import WireError
 from core.metrics import Metrics
@@ -27,6 +27,7 @@ from gateway.pipeline import Pipeline
 from gateway.rules import Rules
 from gateway.supervise import SourceState, supervise
 from gateway.validate import Validator
+from gateway.watch import BrokerWatch
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +51,8 @@ class Gateway:
         By name, which begins with the protocol: ``mqtt``, ``opcua``, ``opcua:2``.
     clock
         Run clock.
+    watch
+        Follows the broker's log for those it turns away.
     """
 
     def __init__(
@@ -59,7 +62,9 @@ class Gateway:
         catalog: Catalog,
         sources: Mapping[str, Source],
         clock: RunClock,
+        watch: BrokerWatch | None = None,
     ) -> None:
+        self.watch = watch
         self.config, self.catalog, self.sources, self.clock = config, catalog, sources, clock
         self.metrics = Metrics()
         folder = data_dir / "buffer"
@@ -168,6 +173,10 @@ class Gateway:
                 }
                 for s, source in ((s, self.sources[s.name]) for s in self.states.values())
             },
+            "security": {
+                **(dict(self.watch.counts) if self.watch is not None else {}),
+                **{name: counts[f"commands_{name}"] for name in ("forged", "repeated", "resumed")},
+            },
             "devices": len(self.catalog.devices),
         }
 
@@ -223,6 +232,9 @@ class Gateway:
             asks, events = self.validator.due(now)
             overdue = self.router.overdue(now)
             told, self._told = self._told, []
+            self.router.resume(self._reachable)
+            if self.watch is not None:
+                events += self.watch.look(self.clock.now() or wall_ns())
             if events or overdue or told:
                 await self.pipeline.append([*events, *overdue, *told], snapshot=bool(events)).done
             await self._tell([*overdue, *told])
@@ -266,6 +278,10 @@ class Gateway:
     def _home(self, device: DeviceSpec) -> Sends | None:
         source = self._source(device)
         return source if isinstance(source, Sends) else None
+
+    def _reachable(self, device: DeviceSpec) -> bool:
+        source = self._source(device)
+        return any(self.sources[s.name] is source and s.state == "connected" for s in self.states.values())
 
     def _resume(self, source: Source) -> None:
         if isinstance(source, Resumes):
@@ -314,6 +330,7 @@ class Gateway:
             else:
                 self._recall(entry.content)
         self.validator.dedup.reopen(now)
+        self.router.settle()
 
     def _recall(self, notes: Sequence[Note]) -> None:
         for note in notes:

@@ -14,10 +14,13 @@ from portal import errors, texts
 from portal.api import catalog, history, notes, run
 from portal.config import PortalConfig
 from portal.context import Context, Send
+from portal.door import Door
 from portal.errors import ApiError
+from portal.gate import Gate
 from portal.history import History
 from portal.live import LiveState
 from portal.stream import Pulse
+from wire.opcua.security import is_loopback
 
 ABOUT = "Open data of a run: catalogue, live values, history, findings, commands. Times are run time."
 _POLICY = "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; frame-ancestors 'self'"
@@ -33,6 +36,7 @@ def create_app(
     reader: HistoryReader | None = None,
     send: Send | None = None,
     config: PortalConfig | None = None,
+    door: Door | None = None,
 ) -> FastAPI:
     """Return the portal of a run.
 
@@ -46,6 +50,8 @@ def create_app(
         Carries a command of a person to the gateway; without one the portal only looks.
     config
         Limits and who may command.
+    door
+        Knows who may come in; without one everyone who can reach the portal may.
     """
     config = config or PortalConfig(port=8080)
     app = FastAPI(
@@ -65,6 +71,7 @@ def create_app(
     app.mount("/static", StaticFiles(directory=texts.HERE / "static"), name="static")
     _add_pages(app)
     errors.install(app)
+    app.add_middleware(Gate, door=door, hosts=config.hosts, loopback=is_loopback(config.host))
     app.add_middleware(Harden)
     return app
 

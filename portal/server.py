@@ -7,6 +7,7 @@ import errno
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import TracebackType
 
 import uvicorn
@@ -29,13 +30,21 @@ class _Server(uvicorn.Server):
 class Served:
     """A running server: ``url`` says where, :meth:`stop` ends it."""
 
-    def __init__(self, app: FastAPI, sock: socket.socket) -> None:
+    def __init__(self, app: FastAPI, sock: socket.socket, tls: tuple[Path, Path] | None = None) -> None:
         self.app = app
         self.host, self.port = sock.getsockname()[:2]
         self._sock = sock
+        self._scheme = "https" if tls else "http"
         self._server = _Server(
             uvicorn.Config(
-                app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=GRACE_S, ws="none"
+                app,
+                log_config=None,
+                access_log=False,
+                lifespan="off",
+                timeout_graceful_shutdown=GRACE_S,
+                ws="none",
+                ssl_certfile=tls[0] if tls else None,
+                ssl_keyfile=str(tls[1]) if tls else None,
             )
         )
         self._task: asyncio.Task[None] | None = None
@@ -44,7 +53,7 @@ class Served:
     def url(self) -> str:
         """The address to open on this machine."""
         host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(self.host, self.host)
-        return f"http://{host}:{self.port}/"
+        return f"{self._scheme}://{host}:{self.port}/"
 
     async def start(self) -> None:
         """Begin to serve; returns when requests are answered."""
@@ -78,15 +87,19 @@ class Served:
         await self.stop()
 
 
-async def serve(app: FastAPI, host: str = "127.0.0.1", port: int = 8080) -> Served:
+async def serve(
+    app: FastAPI, host: str = "127.0.0.1", port: int = 8080, tls: tuple[Path, Path] | None = None
+) -> Served:
     """Serve an application; takes the next free port when ``port`` is taken (``served.port`` tells which).
+
+    ``tls`` is a certificate and its key.
 
     Raises
     ------
     TestbedError
         If the host is not this machine's, or no port is free.
     """
-    served = Served(app, bind(host, port))
+    served = Served(app, bind(host, port), tls)
     await served.start()
     return served
 

@@ -14,7 +14,17 @@ from rich.table import Table
 
 from core.clock import NS, parse_duration
 from core.errors import RunError, StoreError, TestbedError, WireError
-from testbed import cli_bench, cli_chamber, cli_compare, cli_modbus, cli_roles, cli_tools
+from testbed import (
+    cli_bench,
+    cli_chamber,
+    cli_compare,
+    cli_evaluate,
+    cli_features,
+    cli_modbus,
+    cli_roles,
+    cli_security,
+    cli_tools,
+)
 
 app = typer.Typer(
     help="IIoT reference testbed: a virtual city on real protocols, with the loop closed.", no_args_is_help=True
@@ -44,6 +54,9 @@ def up(
     seed: Annotated[Optional[int], typer.Option(help="Instead of the scenario's seed.")] = None,
     quantum: Annotated[Optional[str], typer.Option(help="Rendering quantum, e.g. 50ms.")] = None,
     replay_commands: Annotated[Optional[Path], typer.Option(help="Command log of an earlier run.")] = None,
+    secure: Annotated[
+        bool, typer.Option("--secure", help="TLS, accounts and rights on the broker, login on the page.")
+    ] = False,
 ) -> None:
     """Run everything on this machine."""
     import asyncio
@@ -69,6 +82,7 @@ def up(
         data=data,
         replay_commands=replay_commands,
         quantum_ns=parse_duration(quantum) if quantum else None,
+        secure=secure,
     )
 
     def told(role: str, message: dict[str, Any]) -> None:
@@ -110,7 +124,11 @@ app.add_typer(cli_tools.config, name="config")
 app.add_typer(cli_chamber.app, name="chamber")
 app.add_typer(cli_modbus.modbus, name="modbus")
 app.add_typer(cli_tools.guideline, name="guideline")
-app.add_typer(cli_tools.evaluate, name="evaluate")
+app.add_typer(cli_evaluate.app, name="evaluate")
+app.add_typer(cli_features.app, name="features")
+app.add_typer(cli_security.certs, name="certs")
+app.add_typer(cli_security.users, name="users")
+app.command()(cli_security.audit)
 app.add_typer(cli_bench.app, name="bench")
 cli_roles.register(app)
 

@@ -43,6 +43,9 @@ PageNames = Annotated[
     ),
 ]
 PagePort = Annotated[int, typer.Option(help="Port of the page; another one when taken.")]
+Secure = Annotated[
+    bool, typer.Option("--secure", envvar="TESTBED_SECURE", help="Login and TLS on the page; needed off loopback.")
+]
 Store = Annotated[
     Optional[str],
     typer.Option(
@@ -118,6 +121,7 @@ def analyze(
     no_portal: Annotated[bool, typer.Option("--no-portal", help="Serve no page.")] = False,
     store: Store = None,
     for_: For = None,
+    secure: Secure = False,
 ) -> None:
     """Run drain, stores, history, analytics and page of a run folder."""
     from testbed.past import Past
@@ -125,9 +129,13 @@ def analyze(
     from testbed.storage import choose_store
     from testbed.up import page_url
 
+    if not no_portal:
+        _guarded(host, secure)
     run = _wait(data_dir)
     choose_store(run, store)
-    page = "" if no_portal else page_url(host, port)
+    page = "" if no_portal else page_url(host, port, secure)
+    if page and secure:
+        _guard(data_dir, run, names)
     places = {**_given(mqtt=broker), "portal": page, "portal_hosts": tuple(names or ())}
 
     async def role(folder: RunFolder, control: Control) -> None:
@@ -144,13 +152,33 @@ def portal(
     host: PageHost = "127.0.0.1",
     port: PagePort = 8080,
     for_: For = None,
+    secure: Secure = False,
 ) -> None:
     """Serve the page and API over the stored data of the latest run (or of one run's folder)."""
     from testbed.roles import viewer
     from testbed.runfolder import latest
 
+    _guarded(host, secure)
     run = RunFolder(data_dir) if (data_dir / "run.json").exists() else latest(data_dir)
-    _run(lambda folder, control: viewer.run(folder, control, port, host), run, for_, ("stop",))
+    if secure:
+        _guard(data_dir, run, ())
+    _run(lambda folder, control: viewer.run(folder, control, port, host, secure), run, for_, ("stop",))
+
+
+def _guarded(host: str, secure: bool) -> None:
+    from testbed.secure import refuse_open_door
+
+    if not secure:
+        refuse_open_door(host, "--host")
+
+
+def _guard(data_dir: Path, run: RunFolder, names: list[str] | tuple[str, ...] | None) -> None:
+    from testbed.secure import guard_page
+    from testbed.vault import Vault
+
+    told = guard_page(Vault(data_dir), run, names or ())
+    if told:
+        typer.echo(told)
 
 
 def _run(role: Role, run: RunFolder, for_: str | None, ending: tuple[Order, ...] = ("drain", "stop")) -> None:

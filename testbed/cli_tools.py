@@ -1,4 +1,4 @@
-"""Commands about files: config, guideline, reset, export, history, evaluate."""
+"""Commands about files: config, guideline, reset, export, history."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ from core.config import Config
 from core.errors import ConfigError, TestbedError
 
 config = typer.Typer(help="Scenario files: check, schema, plan.", no_args_is_help=True)
-evaluate = typer.Typer(help="Published protocols on real data.", no_args_is_help=True)
 guideline = typer.Typer(help="The minimum platform guideline v1.", no_args_is_help=True)
 DataOption = Annotated[Optional[Path], typer.Option("--data", envvar="IIOT_DATA", help="Folder of real data sets.")]
 DataDir = Annotated[Path, typer.Option("--data-dir", envvar="TESTBED_DATA_DIR", help="Where runs are kept.")]
@@ -89,30 +88,6 @@ def config_plan(file: Path, data: DataOption = None, as_json: Annotated[bool, ty
         * bool(result["history_values"]),
         soft_wrap=True,
     )
-
-
-@evaluate.callback()
-def evaluate_help() -> None:
-    """Published protocols on real data."""
-
-
-@evaluate.command("cmapss")
-def evaluate_cmapss(
-    folder: Annotated[Path, typer.Argument(help="Folder with train_*.parquet, test_*.parquet and RUL_*.txt.")],
-    subset: Annotated[str, typer.Option(help="FD001 to FD004.")] = "FD001",
-    seeds: Annotated[int, typer.Option(min=1, max=50)] = 5,
-    as_json: Annotated[bool, typer.Option("--json")] = False,
-) -> None:
-    """Remaining life of turbofan engines (NASA C-MAPSS): train, predict every test engine, compare."""
-    from analytics import evaluate_cmapss as protocol
-
-    result = protocol.evaluate_cmapss(folder, subset, seeds)
-    if as_json:
-        sys.stdout.write(json.dumps(result) + "\n")
-        return
-    sys.stdout.write(f"{result['protocol']}\n{result['text']} (mean of {seeds} seeds)\n")
-    for key in ("rmse_by_seed", "coverage_by_seed"):
-        sys.stdout.write(f"{key}: {', '.join(f'{value:g}' for value in result[key])}\n")
 
 
 @guideline.command("schema")

@@ -7,10 +7,12 @@ import logging
 
 from core.command import Command
 from core.errors import NotConnected
+from testbed.credentials import Credentials
 from wire import topics
 from wire.codec_command import encode_command
 from wire.mqtt import open_mqtt
 from wire.session import MqttConfig, OpenSession
+from wire.signing import sign
 
 log = logging.getLogger(__name__)
 RETRY_S = 0.5
@@ -19,8 +21,17 @@ RETRY_S = 0.5
 class RequestLink:
     """See :class:`core.ports.CommandLink`. Requests wait in order while the broker is away, until they expire."""
 
-    def __init__(self, url: str, *, open_session: OpenSession = open_mqtt, bound: int = 1000) -> None:
-        self._session = open_session(MqttConfig(url=url, client_id="platform", persistent=False), None)
+    def __init__(
+        self,
+        url: str,
+        *,
+        open_session: OpenSession = open_mqtt,
+        bound: int = 1000,
+        proof: Credentials | None = None,
+    ) -> None:
+        proof = proof or Credentials()
+        self._key = proof.signing
+        self._session = open_session(proof.connect(MqttConfig(url=url, client_id="platform", persistent=False)), None)
         self._queue: asyncio.Queue[Command] = asyncio.Queue(bound)
         self.sent = 0
 
@@ -45,6 +56,8 @@ class RequestLink:
             await self._session.close()
 
     async def _carry(self, command: Command) -> None:
+        if self._key is not None:
+            command = sign(command, self._key.id, self._key.algorithm, self._key.private)
         payload = encode_command(command)
         while True:
             try:

@@ -40,6 +40,7 @@ class Manifest(BaseModel):
     portal: str = ""
     portal_hosts: tuple[str, ...] = ()
     data: str = ""
+    secure: bool = False
     versions: dict[str, str] = {}
 
     @property

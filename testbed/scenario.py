@@ -22,6 +22,7 @@ from simulator.stations import stations
 from simulator.world import WorldConfig
 from testbed.compare.config import CompareConfig
 from testbed.examination import CmapssExam
+from testbed.secure import SecurityConfig
 from wire.modbus.station import Station
 
 LEAD_NS = 2 * NS
@@ -77,6 +78,7 @@ class ScenarioConfig(Config):
     analytics: AnalyticsConfig = AnalyticsConfig()
     examination: CmapssExam | None = None
     compare: CompareConfig | None = None
+    security: SecurityConfig | None = None
 
     def start_ns(self) -> int:
         """Resolve ``start`` to ns UTC; ``now`` lies a moment ahead, so that the world is built by then."""

@@ -6,9 +6,8 @@ import asyncio
 import json
 import os
 import signal
-import socket
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -19,15 +18,20 @@ import psutil
 from core.clock import NS, mono_ns, wall_ns
 from core.errors import RunError, TestbedError
 from simulator.commandlog import read_log
+from simulator.domain import devices
 from testbed import report
 from testbed.brokerkeeper import BrokerKeeper
 from testbed.past import has_past
 from testbed.runfolder import Manifest, RunFolder, new_run
 from testbed.scenario import Scenario, stations_of
+from testbed.secure import Fortress, SecurityConfig, refuse_open_door
 from testbed.storage import asked_store, choose_store
 from testbed.supervisor import Supervisor
-from wire.broker import Broker, free_port
+from testbed.vault import Vault
+from wire.broker import Broker
 from wire.broker_config import BrokerConfig
+from wire.opcua.identity import make_identities
+from wire.ports import free_port, free_ports
 from wire.session import MqttConfig, endpoint
 
 BROKERS = ("auto", "mosquitto", "rumqttd")
@@ -53,6 +57,7 @@ class Options:
     replay_commands: Path | None = None
     quantum_ns: int | None = None
     keep_hash: bool = True
+    secure: bool = False
 
 
 def launched_ns() -> int:
@@ -60,7 +65,7 @@ def launched_ns() -> int:
     return int(psutil.Process(os.getpid()).create_time() * NS)
 
 
-def manifest_of(scenario: Scenario, options: Options, mqtt: str) -> Manifest:
+def manifest_of(scenario: Scenario, options: Options, mqtt: str, secure: bool = False) -> Manifest:
     """Resolve everything that must be known before the roles start."""
     config = scenario.config
     start = options.start if options.start is not None else config.start_ns()
@@ -76,10 +81,11 @@ def manifest_of(scenario: Scenario, options: Options, mqtt: str) -> Manifest:
         speed=config.speed if options.speed is None else options.speed,
         mqtt=mqtt,
         opcua=f"opc.tcp://127.0.0.1:{free_port()}/testbed",
-        modbus=f"tcp://127.0.0.1:{_free_ports(_lines(scenario))}",
-        portal=page_url(options.host, options.port) if options.portal else "",
+        modbus=f"tcp://127.0.0.1:{free_ports(_lines(scenario))}",
+        portal=page_url(options.host, options.port, secure) if options.portal else "",
         portal_hosts=options.hosts,
         data=str(options.data or ""),
+        secure=secure,
         versions=_versions(),
     )
 
@@ -89,27 +95,10 @@ def _lines(scenario: Scenario) -> int:
     return 1 + max((station.line for station in stations_of(scenario.domains, scenario.config.seed)), default=0)
 
 
-def _free_ports(count: int) -> int:
-    """Return the first of so many free ports that follow each other."""
-    for _ in range(100):
-        first = free_port()
-        if first + count < 65_536 and all(_is_free(first + i) for i in range(1, count)):
-            return first
-    raise RunError(f"no {count} free ports in a row for Modbus")
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
-
-
-def page_url(host: str, port: int) -> str:
+def page_url(host: str, port: int, secure: bool = False) -> str:
     """Return where the page is to be served."""
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    scheme = "https" if secure else "http"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
 def _versions() -> dict[str, str]:
@@ -139,21 +128,27 @@ class Up:
         self._stop = asyncio.Event()
         self._supervisor: Supervisor | None = None
         self.run_folder: RunFolder | None = None
+        self._fortress: Fortress | None = None
 
     async def run(self) -> dict[str, Any]:
         """Run to the end and return the report."""
         config = self._checked()
         run = self.run_folder = new_run(self.options.data_dir, self.scenario.key)
         choose_store(run, self.options.store)
+        if self._fortress is not None:
+            config = self._secured(self._fortress, config, run)
         with self._signals():
             async with Broker(config, run.broker) as broker:
-                manifest = manifest_of(self.scenario, self.options, broker.url)
+                manifest = manifest_of(self.scenario, self.options, broker.url, self._fortress is not None)
                 run.write_manifest(manifest)
                 self._say(f"broker {broker.url} ({broker.kind}), OPC UA {manifest.opcua}, Modbus {manifest.modbus}")
                 self._say(f"everything of this run is in {run.root}")
                 self._write_options(run)
+                if self._fortress is not None:
+                    make_identities(run.opcua, manifest.opcua, ("simulator", "gateway"), always=True)
+                    self._fortress.trust(run)
                 supervisor = self._supervisor = Supervisor(run, self._roles(), self._told)
-                async with BrokerKeeper(broker, self._say, supervisor.fail) as keeper:
+                async with BrokerKeeper(broker, self._say, supervisor.fail) as keeper, self._following(run, broker):
                     try:
                         await supervisor.start()
                         wall_s = await self._live(supervisor)
@@ -177,8 +172,38 @@ class Up:
                 raise TestbedError(f"--replay-commands {log}: no such file; a run keeps its own as commands.jsonl")
             read_log(log)
         self.scenario.check()
+        self._fortress = self._wanted()
         asked_store(self.options.store)
         return _broker(self.options.broker)
+
+    def _wanted(self) -> Fortress | None:
+        """Return what secures the run, None for the loopback demo; raises TestbedError for a door left open."""
+        security = self.scenario.config.security
+        if security is None and not self.options.secure:
+            refuse_open_door(self.options.host, "--host")
+            return None
+        areas = {f"{spec.site}/{spec.area}" for d in self.scenario.domains for _, spec in devices(d, 0)}
+        return Fortress(Vault(self.options.data_dir), security or SecurityConfig(), sorted(areas))
+
+    def _secured(self, fortress: Fortress, config: BrokerConfig, run: RunFolder) -> BrokerConfig:
+        told = fortress.prepare()
+        if told:
+            self._say(told)
+        fortress.equip(run)
+        return fortress.broker(config)
+
+    @asynccontextmanager
+    async def _following(self, run: RunFolder, broker: Broker) -> AsyncIterator[None]:
+        """Let the broker follow the vault while a secured run lasts."""
+        if self._fortress is None:
+            yield
+            return
+        task = asyncio.create_task(self._fortress.follow(run, broker, self._say), name="follow the vault")
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
 
     def _roles(self) -> tuple[str, ...]:
         history = ("history",) if has_past(self.scenario) else ()

@@ -10,14 +10,14 @@ import asyncio
 import os
 import shutil
 import signal
-import socket
 import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
 from core.errors import WireError
-from wire.broker_config import BrokerConfig, write_mosquitto, write_rumqttd
+from wire.broker_config import BrokerConfig, write_accounts, write_mosquitto, write_rumqttd
+from wire.ports import free_port
 
 Kind = Literal["mosquitto", "rumqttd", "external"]
 _PLACES = ("/usr/sbin", "/usr/local/sbin", "/opt/homebrew/sbin", "/opt/homebrew/bin", "C:/Program Files/mosquitto")
@@ -29,13 +29,6 @@ _ATTEMPTS = 3
 def find_mosquitto() -> str | None:
     """Return the path of the mosquitto program, None where it is not installed."""
     return shutil.which("mosquitto") or shutil.which("mosquitto", path=os.pathsep.join(_PLACES))
-
-
-def free_port(host: str = "127.0.0.1") -> int:
-    """Return a port that is free now."""
-    with socket.socket() as probe:
-        probe.bind((host, 0))
-        return int(probe.getsockname()[1])
 
 
 class Broker:
@@ -100,7 +93,8 @@ class Broker:
         self.folder.mkdir(parents=True, exist_ok=True)
         port, port5 = self._ports
         if self.kind == "mosquitto":
-            arguments = ["mosquitto", str(write_mosquitto(self.config, port, self.folder)), program]
+            watched = [] if self.config.watch == "off" else ["watched"]
+            arguments = ["mosquitto", str(write_mosquitto(self.config, port, self.folder)), program, *watched]
         else:
             arguments = ["rumqttd", str(write_rumqttd(self.config, port, port5, self.folder))]
         with (self.folder / "broker.log").open("ab") as log:
@@ -148,6 +142,22 @@ class Broker:
             os.kill(self.pid, getattr(signal, "SIGKILL", signal.SIGTERM))
         await self.stop()
 
+    async def reload(self, config: BrokerConfig, *, restart: bool = False) -> None:
+        """Take up other accounts in flight, or all settings by ending: whoever keeps the broker starts it again.
+
+        mosquitto reads accounts again on a signal, and hangs up on clients that lost theirs; it reads its list of
+        revoked certificates only when it starts, and who is connected stays so: that takes a ``restart``.
+        """
+        self.config = config
+        if self.kind == "mosquitto" and not restart and hasattr(signal, "SIGHUP") and self.pid:
+            write_accounts(config, self.folder)
+            os.kill(self.pid, signal.SIGHUP)
+        elif self.kind != "external" and self._child is not None:
+            child = self._child
+            assert child.stdin is not None
+            child.stdin.close()  # in order; whoever keeps the broker starts it again
+            await child.wait()
+
     def _prepare_ports(self) -> None:
         port, port5 = self._ports
         if self.kind == "rumqttd" and not port5:
@@ -188,6 +198,8 @@ def _choose(config: BrokerConfig) -> tuple[Kind, str]:
     if config.kind == "mosquitto" and not program:
         raise WireError("mosquitto is not installed (install it, or choose rumqttd or auto)")
     if config.kind == "rumqttd" or not program:
+        if config.users and any(user.read or user.write for user in config.users.values()):
+            raise WireError("rumqttd has no topic permissions: --secure needs mosquitto (install it)")
         return "rumqttd", ""
     return "mosquitto", program
 

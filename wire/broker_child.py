@@ -1,7 +1,9 @@
-"""Child process that keeps a broker: ``python -m wire.broker_child mosquitto|rumqttd <config file> [program]``.
+"""Child process that keeps a broker.
 
-It writes the broker's process id on one line, and ends the broker when its own standard input closes, that is
-when its parent is gone. On Linux the kernel also ends mosquitto with this process, should it be killed.
+``python -m wire.broker_child mosquitto|rumqttd <config file> [program [watched]]`` writes the broker's process id on
+one line, and ends the broker when its own standard input closes, that is when its parent is gone. On Linux the kernel
+also ends mosquitto with this process, should it be killed. Of a ``watched`` broker's many lines it passes on those
+that :mod:`wire.broker_log` reads.
 """
 
 from __future__ import annotations
@@ -14,6 +16,9 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from typing import IO
+
+from wire.broker_log import is_noise
 
 _PR_SET_PDEATHSIG = 1
 
@@ -33,9 +38,23 @@ def _when_input_closes(then: Callable[[], None]) -> None:
     threading.Thread(target=wait, name="stdin", daemon=True).start()
 
 
-def _mosquitto(config: str, program: str) -> int:
+def _pass_on(pipe: IO[bytes]) -> None:
+    """Copy the lines that matter to standard error; reads in large pieces, since a busy broker says a lot."""
+    rest = b""
+    while piece := os.read(pipe.fileno(), 1 << 16):
+        lines = (rest + piece).split(b"\n")
+        rest = lines.pop()[-4096:]
+        kept = [line for line in lines if not is_noise(line)]
+        if kept:
+            os.write(2, b"\n".join(kept) + b"\n")
+
+
+def _mosquitto(config: str, program: str, watched: bool) -> int:
     hook = die_with_parent if sys.platform == "linux" else None
-    broker = subprocess.Popen([program, "-c", config], stdin=subprocess.DEVNULL, preexec_fn=hook)
+    pipe = subprocess.PIPE if watched else None
+    broker = subprocess.Popen([program, "-c", config], stdin=subprocess.DEVNULL, stderr=pipe, preexec_fn=hook)
+    if broker.stderr is not None:
+        threading.Thread(target=_pass_on, args=(broker.stderr,), name="log", daemon=True).start()
     _when_input_closes(broker.terminate)
     sys.stdout.write(f"{broker.pid}\n")
     sys.stdout.flush()
@@ -61,7 +80,7 @@ def main() -> int:
     """Run the broker named on the command line until its parent is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides the order of the end
     kind, config, *rest = sys.argv[1:]
-    return _mosquitto(config, rest[0]) if kind == "mosquitto" else _rumqttd(config)
+    return _mosquitto(config, rest[0], "watched" in rest) if kind == "mosquitto" else _rumqttd(config)
 
 
 if __name__ == "__main__":

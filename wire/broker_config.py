@@ -16,22 +16,30 @@ from wire.topics import ROOT
 
 MESSAGE_LIMIT = 8 << 20
 _ITERATIONS = 10_000
+PASSWORDS, ACL = "passwords", "acl"
 
 
 class BrokerUser(Config):
-    """A broker account. ``read`` and ``write`` are topic filters; both empty: everything is allowed."""
+    """A broker account. ``read`` and ``write`` are topic filters; both empty: everything is allowed.
 
-    password: str
+    ``hashed`` is the entry of mosquitto's password file, where nobody keeps the password itself.
+    """
+
+    password: str = Field("", repr=False)
+    hashed: str = Field("", repr=False)
     read: tuple[str, ...] = ()
     write: tuple[str, ...] = ()
 
 
 class BrokerTls(Config):
-    """Server certificate; ``ca`` with ``require_client_cert`` asks clients for theirs."""
+    """Server certificate; ``ca`` with ``require_client_cert`` asks clients for theirs: then the name in it is the
+    account, no password is asked for, and what ``crl`` lists is turned away (mosquitto only).
+    """
 
     cert: Path
     key: Path
     ca: Path | None = None
+    crl: Path | None = None
     require_client_cert: bool = False
 
 
@@ -40,7 +48,9 @@ class BrokerConfig(Config):
 
     ``auto`` takes mosquitto where it is installed, else rumqttd; ``external`` uses ``url`` as it is. ``port`` 0
     takes a free one. ``users`` empty: anyone on this machine may connect. rumqttd knows users, but no ``read`` and
-    ``write``, and keeps nothing over a restart.
+    ``write``, and keeps nothing over a restart. ``watch`` lets mosquitto tell of refused ``logins``, or of ``all``
+    that it refuses: it tells of a publish that no right covers among a line for every packet, of which the log keeps
+    the refusals.
     """
 
     kind: Literal["auto", "mosquitto", "rumqttd", "external"] = "auto"
@@ -50,6 +60,7 @@ class BrokerConfig(Config):
     users: dict[str, BrokerUser] = Field(default_factory=dict)
     tls: BrokerTls | None = None
     autosave_s: int = 5
+    watch: Literal["off", "logins", "all"] = "off"
 
 
 def device_user(password: str, path: str) -> BrokerUser:
@@ -63,6 +74,7 @@ def write_mosquitto(config: BrokerConfig, port: int, folder: Path) -> Path:
     """Write ``mosquitto.conf`` (and password and ACL files) into a folder; returns the path."""
     store = folder / "mosquitto"
     store.mkdir(parents=True, exist_ok=True)
+    watched = config.watch != "off"
     lines = [
         f"listener {port} {config.host}",
         f"allow_anonymous {'false' if config.users else 'true'}",
@@ -74,26 +86,40 @@ def write_mosquitto(config: BrokerConfig, port: int, folder: Path) -> Path:
         "max_inflight_messages 0",
         f"message_size_limit {MESSAGE_LIMIT}",
         "set_tcp_nodelay true",
-        "connection_messages false",
+        f"connection_messages {'true' if watched else 'false'}",
         "log_dest stderr",
         "log_type error",
         "log_type warning",
+        *(["log_type notice"] if watched else []),
+        *(["log_type debug"] if config.watch == "all" else []),
     ]
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         lines.append(f"user {getpass.getuser()}")  # else it gives up root and cannot write its folder
     if config.users:
-        lines.append(f"password_file {_secret(folder / 'passwords', _passwords(config.users)).as_posix()}")
-        if any(user.read or user.write for user in config.users.values()):
-            lines.append(f"acl_file {_secret(folder / 'acl', _acl(config.users)).as_posix()}")
+        write_accounts(config, folder)
+        lines.append(f"password_file {(folder / PASSWORDS).as_posix()}")
+        lines.append(f"acl_file {(folder / ACL).as_posix()}")
     if config.tls is not None:
-        lines += [f"certfile {config.tls.cert.as_posix()}", f"keyfile {config.tls.key.as_posix()}"]
-        if config.tls.ca is not None:
-            lines += [f"cafile {config.tls.ca.as_posix()}"]
-        if config.tls.require_client_cert:
-            lines += ["require_certificate true"]
+        lines += _tls(config.tls)
     path = folder / "mosquitto.conf"
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return path
+
+
+def write_accounts(config: BrokerConfig, folder: Path) -> None:
+    """Write mosquitto's password and ACL files; it reads them again on SIGHUP."""
+    secret_file(folder / PASSWORDS, _passwords(config.users))
+    secret_file(folder / ACL, _acl(config.users))
+
+
+def _tls(tls: BrokerTls) -> list[str]:
+    lines = [f"certfile {tls.cert.as_posix()}", f"keyfile {tls.key.as_posix()}", "tls_version tlsv1.2"]
+    if tls.ca is not None:
+        lines.append(f"cafile {tls.ca.as_posix()}")
+    if tls.require_client_cert:
+        lines += ["require_certificate true", "use_identity_as_username true"]
+        lines += [] if tls.crl is None else [f"crlfile {tls.crl.as_posix()}"]
+    return lines
 
 
 def write_rumqttd(config: BrokerConfig, port: int, port5: int, folder: Path) -> Path:
@@ -132,18 +158,18 @@ def write_rumqttd(config: BrokerConfig, port: int, port5: int, folder: Path) -> 
         if config.users:
             lines += [f"[{version}.1.connections.auth]"]
             lines += [f'"{name}" = "{user.password}"' for name, user in config.users.items()]
-    return _secret(folder / "rumqttd.toml", "\n".join(lines) + "\n")
+    return secret_file(folder / "rumqttd.toml", "\n".join(lines) + "\n")
+
+
+def hash_password(password: str) -> str:
+    """Return an entry of mosquitto's password file without its name: PBKDF2-SHA512, its format 7."""
+    salt = os.urandom(12)
+    digest = hashlib.pbkdf2_hmac("sha512", password.encode(), salt, _ITERATIONS)
+    return f"$7${_ITERATIONS}${base64.b64encode(salt).decode()}${base64.b64encode(digest).decode()}"
 
 
 def _passwords(users: dict[str, BrokerUser]) -> str:
-    """Return mosquitto's password file: PBKDF2-SHA512 entries of its format 7."""
-    lines = []
-    for name, user in users.items():
-        salt = os.urandom(12)
-        digest = hashlib.pbkdf2_hmac("sha512", user.password.encode(), salt, _ITERATIONS)
-        parts = (base64.b64encode(salt).decode(), base64.b64encode(digest).decode())
-        lines.append(f"{name}:$7${_ITERATIONS}${parts[0]}${parts[1]}\n")
-    return "".join(lines)
+    return "".join(f"{name}:{user.hashed or hash_password(user.password)}\n" for name, user in users.items())
 
 
 def _acl(users: dict[str, BrokerUser]) -> str:
@@ -156,9 +182,11 @@ def _acl(users: dict[str, BrokerUser]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _secret(path: Path, text: str) -> Path:
-    """Write a file that only its owner may read."""
-    path.unlink(missing_ok=True)
-    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+def secret_file(path: Path, text: str) -> Path:
+    """Write a file that only its owner may read, in one step."""
+    scratch = path.with_name(f".{path.name}.part")
+    scratch.unlink(missing_ok=True)
+    with open(os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
         file.write(text)
+    scratch.replace(path)
     return path

@@ -35,6 +35,7 @@ class CommandPayload(Struct, frozen=True, omit_defaults=True):
     args: dict[str, float | str] = {}
     t: int | float | str = 0
     cause: CauseJson | None = None
+    sig: Annotated[str, Meta(max_length=200)] = ""
 
 
 class ResultPayload(Struct, frozen=True, omit_defaults=True):
@@ -83,6 +84,7 @@ def encode_command(command: Command) -> bytes:
             dict(command.args),
             time_text(command.t),
             None if cause is None else CauseJson(cause.stream, cause.sid, cause.seq, time_text(cause.t)),
+            command.signature,
         )
     )
 
@@ -100,6 +102,7 @@ def decode_command(topic: Topic, payload: bytes) -> Command:
         expires=time_ns(raw.expires),
         args=raw.args,
         cause=None if cause is None else Cause(cause.stream, cause.sid, cause.seq, time_ns(cause.t)),
+        signature=raw.sig,
     )
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from core.clock import wall_ns
 from core.errors import NotConnected
 from core.seed import generator
-from wire.session import Message, MqttConfig, Will, topic_matches
+from wire.session import Message, MqttConfig, Properties, Qos, Will, topic_matches
 
 
 @dataclass(slots=True)
@@ -24,7 +24,7 @@ class _Client:
     """What the broker keeps of a client over connections; ``pending`` holds what it has not acknowledged."""
 
     filters: list[str] = field(default_factory=list)
-    pending: dict[int, tuple[str, bytes, bool]] = field(default_factory=dict)
+    pending: dict[int, tuple[str, bytes, bool, Properties]] = field(default_factory=dict)
     session: MemorySession | None = None
     next_handle: int = 1
 
@@ -83,7 +83,7 @@ class MemoryBroker:
             if session.will is not None:
                 self.publish(session.will.topic, session.will.payload, retain=session.will.retain)
 
-    def publish(self, topic: str, payload: bytes, *, retain: bool, qos: int = 1) -> None:
+    def publish(self, topic: str, payload: bytes, *, retain: bool, qos: int = 1, properties: Properties = ()) -> None:
         """Take a message and deliver it to every subscriber; with QoS 0 only to those that are here."""
         self.published += 1
         if retain:
@@ -92,7 +92,7 @@ class MemoryBroker:
                 del self.retained[topic]
         for client in self._clients.values():
             if any(topic_matches(f, topic) for f in client.filters):
-                self._deliver(client, topic, payload, retained=False, qos=qos)
+                self._deliver(client, topic, payload, retained=False, qos=qos, properties=properties)
 
     def _attach(self, name: str, session: MemorySession, persistent: bool) -> bool:
         old = self._clients.get(name)
@@ -123,10 +123,19 @@ class MemoryBroker:
         if name in self._clients:
             self._clients[name].pending.pop(handle, None)
 
-    def _deliver(self, client: _Client, topic: str, payload: bytes, *, retained: bool, qos: int = 1) -> None:
+    def _deliver(
+        self,
+        client: _Client,
+        topic: str,
+        payload: bytes,
+        *,
+        retained: bool,
+        qos: int = 1,
+        properties: Properties = (),
+    ) -> None:
         if not qos:
             if client.session is not None and not (self.loss and self._draw.random() < self.loss):
-                client.session._arrive(topic, payload, retained, 0)
+                client.session._arrive(topic, payload, retained, properties, 0)
             return
         if self.loss and self._draw.random() < self.loss:
             self.lost += 1
@@ -135,11 +144,11 @@ class MemoryBroker:
         for _ in range(copies):
             handle = client.next_handle
             client.next_handle += 1
-            client.pending[handle] = (topic, payload, retained)
+            client.pending[handle] = (topic, payload, retained, properties)
             if self.delay_s:
                 self._later(client, handle, float(self._draw.random()) * self.delay_s)
             elif client.session is not None:
-                client.session._arrive(topic, payload, retained, handle)
+                client.session._arrive(topic, payload, retained, properties, handle)
 
     def _later(self, client: _Client, handle: int, delay: float) -> None:
         def arrive() -> None:
@@ -186,10 +195,13 @@ class MemorySession:
         self._check()
         self._broker._subscribe(self._name, filters)
 
-    async def publish(self, topic: str, payload: bytes, *, retain: bool = False, qos: int = 1) -> None:
-        """Hand a message over."""
+    async def publish(
+        self, topic: str, payload: bytes, *, retain: bool = False, qos: Qos = 1, properties: Properties = ()
+    ) -> None:
+        """Hand a message over; QoS 2 is served as 1."""
         self._check()
-        self._broker.publish(topic, payload, retain=retain, qos=qos)
+        told = properties if self.config.version == 5 else ()
+        self._broker.publish(topic, payload, retain=retain, qos=qos, properties=told)
 
     async def flush(self) -> None:
         """Return at once: the broker has everything."""
@@ -230,8 +242,8 @@ class MemorySession:
         if not self._up:
             raise NotConnected(self._lost or "not connected")
 
-    def _arrive(self, topic: str, payload: bytes, retained: bool, handle: int) -> None:
-        self._inbox.append(Message(topic, payload, wall_ns(), retained, handle, self._epoch))
+    def _arrive(self, topic: str, payload: bytes, retained: bool, properties: Properties, handle: int) -> None:
+        self._inbox.append(Message(topic, payload, wall_ns(), retained, handle, self._epoch, 1, properties))
         self._came.set()
 
     def _fail(self, why: str) -> None:

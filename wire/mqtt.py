@@ -19,11 +19,12 @@ from typing import TYPE_CHECKING, Any
 
 import paho.mqtt.client as paho
 
-from core.clock import NS, wall_ns
+from core.clock import NS
 from core.errors import NotConnected, WireError
-from wire.mqtt_client import dial, ignore, make_client, send_at_once, stop_thread, unwatch
+from wire import mqtt_client as own
+from wire.mqtt_client import Sent, ignore, unwatch
 from wire.mqtt_subscribe import Subscriptions
-from wire.session import Message, MqttConfig, Will, endpoint
+from wire.session import Message, MqttConfig, Properties, Qos, Will, endpoint
 from wire.watchdog import Watchdog
 
 if TYPE_CHECKING:
@@ -49,10 +50,10 @@ class MqttSession:
         self._up = False
         self._lost = ""
         self._window = config.window
-        self._unacked: dict[int, tuple[str, bytes, bool, int]] = {}
+        self._unacked: dict[int, Sent] = {}
         self._inbox: deque[Message] = deque()
         self._order: deque[int] = deque()  # handles read and not acknowledged to the broker
-        self._done: set[int] = set()
+        self._done: dict[int, int] = {}  # handle -> QoS
         self._subscriptions = Subscriptions()
         self._connecting: asyncio.Future[bool] | None = None
         self._came = asyncio.Event()
@@ -82,9 +83,8 @@ class MqttSession:
         where = endpoint(self.config)
         self._loop = asyncio.get_running_loop()
         self._epoch += 1
-        self._inbox.clear()
-        self._order.clear()
-        self._done.clear()
+        for kept in (self._inbox, self._order, self._done):
+            kept.clear()
         self._lost, self._paused = "", False
         self._came.clear()
         self._room.set()
@@ -93,7 +93,7 @@ class MqttSession:
         limit = self.config.connect_timeout / NS
         try:
             async with asyncio.timeout(limit):
-                await self._loop.run_in_executor(None, dial, client, self.config)
+                await self._loop.run_in_executor(None, own.dial, client, self.config)
                 self._serve(client)
                 known: bool = await waiting
         except (TimeoutError, OSError, ValueError) as error:
@@ -139,18 +139,17 @@ class MqttSession:
         if client is None:
             return
         self._room.set()
-        for name in ("on_connect", "on_disconnect", "on_message", "on_publish", "on_subscribe"):
-            setattr(client, name, None)
+        own.silence(client)
         sock = client.socket()
         if self._threaded:
             if isinstance(sock, socket.socket):
                 with suppress(OSError):
                     sock.shutdown(socket.SHUT_RDWR)  # ends the thread's wait at once
-            await asyncio.get_running_loop().run_in_executor(None, stop_thread, client)
+            await asyncio.get_running_loop().run_in_executor(None, own.stop_thread, client)
         client._reset_sockets()  # no public way closes without a goodbye, which would silence the will
 
     def _make_client(self) -> paho.Client:
-        client = make_client(self.config, self.will)
+        client = own.make_client(self.config, self.will)
         client.user_data_set(self._epoch)
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
@@ -166,7 +165,6 @@ class MqttSession:
         loop, sock = self._loop, client.socket()
         if loop is None or sock is None:
             raise OSError("connection refused")
-        send_at_once(sock)
         if not self._threaded:
             try:
                 loop.add_reader(sock, self._on_readable, client)
@@ -181,12 +179,14 @@ class MqttSession:
         client.on_socket_unregister_write = lambda _c, _u, s: unwatch(loop, s, reading=False)
         loop.add_writer(sock, client.loop_write)
 
-    async def publish(self, topic: str, payload: bytes, *, retain: bool = False, qos: int = 1) -> None:
+    async def publish(
+        self, topic: str, payload: bytes, *, retain: bool = False, qos: Qos = 1, properties: Properties = ()
+    ) -> None:
         """Hand a message over; waits while the window is full."""
         while len(self._unacked) >= self._window and self._up:
             self._sent.clear()
             await self._sent.wait()
-        self._send(self._live(), topic, payload, retain, qos)
+        self._send(self._live(), (topic, payload, retain, qos, properties))
 
     async def flush(self) -> None:
         """Wait until all that was published is acknowledged."""
@@ -195,15 +195,17 @@ class MqttSession:
             self._sent.clear()
             await self._sent.wait()
 
-    def _send(self, client: paho.Client, topic: str, payload: bytes, retain: bool, qos: int) -> None:
-        info = client.publish(topic, payload, qos=qos, retain=retain)
-        self._unacked[info.mid] = (topic, payload, retain, qos)
+    def _send(self, client: paho.Client, sent: Sent) -> None:
+        topic, payload, retain, qos, properties = sent
+        more = own.publish_properties(properties) if properties and self.config.version == 5 else None
+        info = client.publish(topic, payload, qos=qos, retain=retain, properties=more)
+        self._unacked[info.mid] = sent
 
     def _resend(self) -> None:
         """Send again what an earlier connection left unacknowledged, before anything new; QoS 0 asks for no more."""
         left, self._unacked = self._unacked, {}
-        for message in (message for message in left.values() if message[3]):
-            self._send(self._live(), *message)
+        for sent in (sent for sent in left.values() if sent[3]):
+            self._send(self._live(), sent)
 
     def _live(self) -> paho.Client:
         if not self._up or self._client is None:
@@ -213,16 +215,16 @@ class MqttSession:
     # --- in -----------------------------------------------------------------------------------------------
 
     async def subscribe(self, filters: Sequence[str], *, wait: bool = True) -> None:
-        """Subscribe with QoS 1; see :meth:`wire.session.Session.subscribe` for ``wait``."""
-        waiting = self._subscriptions.ask(self._live(), self.config.version, filters, 1)
+        """Subscribe; see :meth:`wire.session.Session.subscribe` for ``wait``."""
+        waiting = self._subscriptions.ask(self._live(), self.config.version, filters, self.config.qos)
         if not wait:
             return
         try:
             async with asyncio.timeout(_SUBACK_S):
                 codes = await waiting
         except TimeoutError as error:
-            self._fail("no answer to a subscription")
-            raise NotConnected("no answer to a subscription") from error
+            self._fail(why := "no answer to a subscription")
+            raise NotConnected(why) from error
         if any(code.is_failure for code in codes):
             raise WireError(f"the broker refuses to subscribe {', '.join(filters)}")
 
@@ -252,14 +254,13 @@ class MqttSession:
         The broker hears it in the order of arrival, as MQTT asks for (rumqttd hangs up otherwise): a message
         waits for those before it.
         """
-        self._done.update(m.handle for m in messages if m.epoch == self._epoch and m.handle)
+        self._done.update({m.handle: m.qos for m in messages if m.epoch == self._epoch and m.handle})
         client, order = self._client, self._order
         if client is None or not self._up:
             return
         while order and order[0] in self._done:
             handle = order.popleft()
-            self._done.remove(handle)
-            client.ack(handle, 1)
+            client.ack(handle, self._done.pop(handle))
 
     def _resume(self) -> None:
         self._room.set()
@@ -319,7 +320,7 @@ class MqttSession:
         if topic.startswith(_HEARTBEAT):
             return
         handle = message.mid if message.qos else 0
-        self._inbox.append(Message(topic, bytes(message.payload), wall_ns(), message.retain, handle, epoch))
+        self._inbox.append(own.received(topic, message, handle, epoch))
         if not self._threaded:
             self._came.set()
             return

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
+from collections.abc import Sequence
 from typing import Any
 
 import paho.mqtt.client as paho
@@ -12,8 +13,11 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from core.clock import NS
-from wire.session import MqttConfig, Will, endpoint
+from core.clock import NS, wall_ns
+from wire.session import Message, MqttConfig, Qos, Will, endpoint
+
+#: topic, payload, retain, QoS, user properties
+Sent = tuple[str, bytes, bool, Qos, tuple[tuple[str, str], ...]]
 
 
 def make_client(config: MqttConfig, will: Will | None) -> paho.Client:
@@ -47,22 +51,40 @@ def keeps_session(config: MqttConfig) -> bool:
 def dial(client: paho.Client, config: MqttConfig) -> None:
     """Open the socket and queue CONNECT; for a worker thread, since name look-up and TLS block."""
     where = endpoint(config)
-    if config.version == 311:
-        client.connect(where.host, where.port, config.keepalive_s)
-        return
-    properties: Any = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
-    properties.ReceiveMaximum = 65_535
-    if keeps_session(config):
-        properties.SessionExpiryInterval = config.expiry // NS
-    client.connect(
-        where.host, where.port, config.keepalive_s, clean_start=not keeps_session(config), properties=properties
-    )
+    more: dict[str, Any] = {}
+    if config.version == 5:
+        properties: Any = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+        properties.ReceiveMaximum = 65_535
+        if keeps_session(config):
+            properties.SessionExpiryInterval = config.expiry // NS
+        more = {"clean_start": not keeps_session(config), "properties": properties}
+    client.connect(where.host, where.port, config.keepalive_s, **more)
+    _send_at_once(client.socket())
 
 
-def send_at_once(sock: Any) -> None:
+def publish_properties(pairs: Sequence[tuple[str, str]]) -> Any:
+    """Return user properties as paho wants them with PUBLISH."""
+    properties: Any = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
+    properties.UserProperty = list(pairs)
+    return properties
+
+
+def received(topic: str, message: paho.MQTTMessage, handle: int, epoch: int) -> Message:
+    """Return what arrived just now, with the user properties of MQTT 5."""
+    told = () if message.properties is None else tuple(getattr(message.properties, "UserProperty", ()))
+    return Message(topic, bytes(message.payload), wall_ns(), message.retain, handle, epoch, message.qos, told)
+
+
+def _send_at_once(sock: Any) -> None:
     """Let small packets leave at once: held back behind an unacknowledged one, a command would wait 40 ms."""
-    if sock.family in (socket.AF_INET, socket.AF_INET6):
+    if sock is not None and sock.family in (socket.AF_INET, socket.AF_INET6):
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
+def silence(client: paho.Client) -> None:
+    """Let a client call nobody any more."""
+    for name in ("on_connect", "on_disconnect", "on_message", "on_publish", "on_subscribe"):
+        setattr(client, name, None)
 
 
 def ignore(*_: Any) -> None:

@@ -13,6 +13,9 @@ from core.config import Config, Duration
 from core.errors import WireError
 
 SECOND = 1_000_000_000
+Qos = Literal[0, 1, 2]
+#: user properties of MQTT 5, in order
+Properties = tuple[tuple[str, str], ...]
 
 
 class MqttConfig(Config):
@@ -22,7 +25,7 @@ class MqttConfig(Config):
     ``version`` 5 or 311 (MQTT 3.1.1). ``persistent``: the broker keeps subscriptions and undelivered messages
     for ``expiry``. ``window`` bounds the messages that were published and not acknowledged; ``queue`` those
     received and not read. ``watchdog`` (0: none): a connection that stays silent so long counts as lost; an own
-    heartbeat keeps a healthy one from being silent.
+    heartbeat keeps a healthy one from being silent. ``qos`` is what subscriptions ask for.
     """
 
     url: str = "mqtt://127.0.0.1:1883"
@@ -41,11 +44,14 @@ class MqttConfig(Config):
     queue: int = 20_000
     watchdog: Duration = 0
     threaded: bool = False
+    qos: Literal[0, 1, 2] = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A message as it arrived (wall ns). ``handle`` and ``epoch`` are the session's, for the acknowledgement."""
+    """A message as it arrived (wall ns). ``handle``, ``epoch`` and ``qos`` are the session's, for the acknowledgement;
+    ``properties`` are the user properties of MQTT 5.
+    """
 
     topic: str
     payload: bytes
@@ -53,6 +59,12 @@ class Message:
     retained: bool = False
     handle: int = 0
     epoch: int = 0
+    qos: int = 1
+    properties: Properties = ()
+
+    def property(self, name: str) -> str:
+        """Return a user property, empty where it is not there."""
+        return next((value for key, value in self.properties if key == name), "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +77,8 @@ class Will:
 
 
 class Session(Protocol):
-    """A connection to a broker, QoS 1 both ways. Constructors only assign; one session serves one event loop.
+    """A connection to a broker, QoS 1 both ways unless asked otherwise. Constructors only assign; one session serves
+    one event loop.
 
     ``will`` may be changed between connections.
 
@@ -92,10 +105,13 @@ class Session(Protocol):
         """
         ...
 
-    async def publish(self, topic: str, payload: bytes, *, retain: bool = False, qos: int = 1) -> None:
+    async def publish(
+        self, topic: str, payload: bytes, *, retain: bool = False, qos: Qos = 1, properties: Properties = ()
+    ) -> None:
         """Hand a message over; waits while too many are under way. Raises NotConnected (not handed over).
 
-        With ``qos`` 0 it is under way until it is written to the socket, and does not go out again.
+        With ``qos`` 0 it is under way until it is written to the socket, and does not go out again. ``properties``
+        travel on MQTT 5 only.
         """
         ...
 

@@ -49,6 +49,11 @@ class BoostedConfig(Config):
         """Cap of remaining life in s."""
         return (self.cap or 5 * self.horizon) / NS
 
+    @property
+    def folds(self) -> int:
+        """Folds that groups are dealt into."""
+        return self.trees.folds
+
     def build(self, seed: int) -> Boosted:
         """Return an untrained prognoser."""
         return Boosted(self, seed)

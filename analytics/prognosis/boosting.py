@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,6 @@ from analytics.threads import limit_threads
 from core.config import Config
 
 Floats = NDArray[np.float64]
-Loss = Literal["squared_error", "quantile"]
 
 
 class BoostingConfig(Config):
@@ -42,12 +41,12 @@ class BoostingConfig(Config):
     folds: int = Field(default=3, ge=2)
 
 
-def regressor(config: BoostingConfig, seed: int, loss: Loss = "squared_error", quantile: float | None = None) -> Any:
-    """Return an unfitted regressor."""
+def regressor(config: BoostingConfig, seed: int) -> Any:
+    """Return an unfitted regressor of the mean."""
     from sklearn.ensemble import HistGradientBoostingRegressor
 
     limit_threads()
-    return HistGradientBoostingRegressor(loss=loss, quantile=quantile, **_common(config, seed))
+    return HistGradientBoostingRegressor(**_common(config, seed))
 
 
 def classifier(config: BoostingConfig, seed: int) -> Any:

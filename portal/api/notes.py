@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hmac
-import ipaddress
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 from uuid import uuid4
@@ -13,14 +12,16 @@ from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from core.clock import NS
-from core.command import Command, Event
+from core.command import Command, CommandResult, Event
 from core.finding import Finding, Prognosis, WorkOrder
 from core.ports import Note
-from portal import render, views
+from portal import audit, render, views
 from portal.api.history import Device, End, Start, file
 from portal.context import Context, Ctx, reply
+from portal.door import Person
 from portal.errors import ApiError
 from portal.export import notes_csv
+from portal.gate import is_address
 from portal.times import parse_span
 
 router = APIRouter(tags=["notes"])
@@ -79,6 +80,20 @@ async def get_commands(ctx: Ctx, device: Device = "", limit: Limit = 200) -> Res
         return reply(views.commands(ctx.live, device, limit))
 
 
+@router.get("/audit", summary="Who commanded what, when, with which result; and who was turned away")
+async def get_audit(ctx: Ctx, device: Device = "", start: Start = "", end: End = "now", limit: Limit = 200) -> Response:
+    """Newest first; from memory, or with ``start`` from the store."""
+    kinds: tuple[type[Note], ...] = (Command, CommandResult, Event)
+    if start:
+        t0, t1 = parse_span(start, end, ctx.live.now())
+        found = [n for kind in kinds for n in await ctx.history.notes(kind, t0, t1, device)]
+    else:
+        found = [n for kind in kinds for n in reversed(ctx.live.recent_notes(kind, device, 2_000))]
+    commands = [n for n in found if isinstance(n, Command)]
+    results = [n for n in found if isinstance(n, CommandResult)]
+    return reply(audit.trail(commands, results, [n for n in found if isinstance(n, Event)])[:limit])
+
+
 @router.get("/cases", summary="The story: notes joined from finding to result")
 async def get_cases(ctx: Ctx) -> Response:
     """The case that moved last comes first."""
@@ -101,7 +116,8 @@ async def post_command(ctx: Ctx, request: Request, wanted: Wanted) -> Response:
     send = ctx.send
     if send is None or not ctx.config.commands:
         raise ApiError(403, "this portal sends no commands")
-    _check_origin(request, ctx)
+    if "person" not in request.scope:  # the gate has looked at those who logged in
+        _check_origin(request, ctx)
     spec = ctx.device(wanted.device)
     known = {c.name: c for c in spec.commands}
     if wanted.name not in known:
@@ -110,9 +126,9 @@ async def post_command(ctx: Ctx, request: Request, wanted: Wanted) -> Response:
         raise ApiError(400, f"{wanted.name} takes the arguments: {', '.join(known[wanted.name].args) or 'none'}")
     now = ctx.live.now()
     expires = now + round(EXPIRES_NS * max(1.0, ctx.live.run.clock.speed))
-    command = Command(
-        f"user-{uuid4().hex[:16]}", spec.path, wanted.name, "user:portal", now, expires, dict(wanted.args)
-    )
+    person = request.scope.get("person")
+    issuer = f"user:{person.name}" if isinstance(person, Person) else "user:portal"
+    command = Command(f"user-{uuid4().hex[:16]}", spec.path, wanted.name, issuer, now, expires, dict(wanted.args))
     await send(command)
     answer = reply({"id": command.id})
     answer.status_code = 202
@@ -129,16 +145,8 @@ def _check_origin(request: Request, ctx: Context) -> None:
         raise ApiError(415, "commands are application/json")
     host = request.headers.get("host", "")
     name = urlsplit(f"//{host}").hostname or ""
-    if not (name in ("localhost", *ctx.config.hosts) or _is_address(name)):
+    if not (name in ("localhost", *ctx.config.hosts) or is_address(name)):
         raise ApiError(403, f"commands are not taken under the name {name[:80]!r} (add it to portal.hosts)")
     origin = request.headers.get("origin")
     if origin is not None and urlsplit(origin).netloc != host:
         raise ApiError(403, "commands are not taken from other web pages")
-
-
-def _is_address(name: str) -> bool:
-    try:
-        ipaddress.ip_address(name)
-    except ValueError:
-        return False
-    return True

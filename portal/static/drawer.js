@@ -2,6 +2,7 @@
 
 import { lineChart, sparkPath } from "./chart.js";
 import { byId, el, setAttr, setText, svg } from "./dom.js";
+import { mayCommand, proof } from "./person.js";
 import { healthOf, store } from "./store.js";
 import { describe } from "./story.js";
 import { channelName, labelOf, reading, t, tOr, clock } from "./text.js";
@@ -133,7 +134,7 @@ export function renderDrawer() {
 }
 
 function commands(device) {
-  if (!store.run?.commands || !device.commands.length) return null;
+  if (!store.run?.commands || !mayCommand() || !device.commands.length) return null;
   return el("section", {}, el("h3", {}, t("drawer.commands")), device.commands.map((command) => commandForm(device, command)));
 }
 
@@ -144,7 +145,7 @@ function commandForm(device, command) {
     event.preventDefault();
     const values = Object.fromEntries(inputs.map(([name, input]) => [name, input.value.trim() !== "" && Number.isFinite(Number(input.value)) ? Number(input.value) : input.value]));
     const body = JSON.stringify({ device: device.path, name: command.name, args: values });
-    const response = await fetch("/api/v1/commands", { method: "POST", headers: { "content-type": "application/json" }, body });
+    const response = await fetch("/api/v1/commands", { method: "POST", headers: { "content-type": "application/json", ...proof() }, body });
     setText(answer, response.ok ? t("drawer.sent") : t("drawer.refused", { why: (await response.json()).error }));
   };
   return el("form", { class: "command", onsubmit: send }, el("button", { type: "submit" }, labelOf(command.label, tOr(`command.${command.name}`, command.name.replaceAll("_", " ")))), inputs.map(([, input]) => input), answer);

@@ -5,6 +5,7 @@ import { forgetRows, initDevices, layout, pickDevices, renderValues } from "./de
 import { initDrawer, openDrawer, renderDrawer } from "./drawer.js";
 import { initHops, renderHops } from "./hops.js";
 import { follow } from "./link.js";
+import { initLogout } from "./person.js";
 import { initMap, renderMap, renderSummary } from "./map.js";
 import { renderStory } from "./story.js";
 import { store, take } from "./store.js";
@@ -54,5 +55,6 @@ initHops();
 initMap();
 initDevices(openDrawer);
 initDrawer();
+initLogout();
 follow(onMessage, onState);
 setInterval(tick, 250);

@@ -9,8 +9,7 @@ from heapq import heappop, heappush
 
 from core import seed
 from simulator.network import Lane, Network
-
-Send = Callable[[str, bytes], None]
+from wire.session import Qos
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +22,8 @@ class Parcel:
     first: int
     last: int
     channels: int
+    qos: Qos = 1
+    trace: str = ""
 
     @property
     def rows(self) -> int:
@@ -39,11 +40,11 @@ class Air:
 
     lane: Lane
     network: Network
-    send: Send
+    send: Callable[[Parcel], None]
     counts: Counter[str] = field(default_factory=Counter)
     lost: Counter[str] = field(default_factory=Counter)
     ended: bool = False
-    _under_way: list[tuple[int, int, str, bytes]] = field(default_factory=list)
+    _under_way: list[tuple[int, int, Parcel]] = field(default_factory=list)
     _keys: dict[str, int] = field(default_factory=dict)
     _number: int = 0
     _latest: int = 0
@@ -54,7 +55,7 @@ class Air:
         """Send a message now; ``confirmed`` ones are sent again until they arrive."""
         now = self.network.now()
         if self.ended or (self.lane.perfect and not self.lane.troubles):
-            self.send(parcel.topic, parcel.payload)
+            self.send(parcel)
             return
         link, config = self.lane.link, self.lane.link.config
         load = self.network.load(now) if config.congestion else 0.0
@@ -83,15 +84,13 @@ class Air:
         now = self.network.now()
         due, self._then = now + (now - self._then) // 2, now
         while self._under_way and self._under_way[0][0] <= due:
-            _, _, topic, payload = heappop(self._under_way)
-            self.send(topic, payload)
+            self.send(heappop(self._under_way)[-1])
 
     def end(self) -> None:
         """Let everything arrive, and from now on at once: simulated time stands still."""
         self.ended = True
         while self._under_way:
-            _, _, topic, payload = heappop(self._under_way)
-            self.send(topic, payload)
+            self.send(heappop(self._under_way)[-1])
 
     def _wait(self, due: int, now: int, reordered: bool, parcel: Parcel) -> None:
         if self.lane.link.config.ordered and not reordered:
@@ -99,7 +98,7 @@ class Air:
         self.counts["delay_ns"] += due - now
         self.counts["worst_ns"] = max(self.counts["worst_ns"], due - now)
         self._number += 1
-        heappush(self._under_way, (due, self._number, parcel.topic, parcel.payload))
+        heappush(self._under_way, (due, self._number, parcel))
 
     def _on_air(self, now: int, parcel: Parcel, attempts: int) -> int:
         """Return when the last packet of a message is through: a device sends one after the other."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,7 @@ from simulator.network import Lane, Network
 from simulator.publish.air import Air, Parcel
 from simulator.publish.link import Link
 from wire.codec_rows_out import Outgoing
+from wire.session import Qos
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,7 @@ class Route:
     lane: Lane | None
     air: Air | None
     channels: int
+    qos: Qos = 1
 
 
 class Airs:
@@ -41,7 +44,7 @@ class Airs:
         if lane is None or self.network is None:
             return None
         if link.node not in self._airs:
-            self._airs[link.node] = link, Air(lane, self.network, link.queue)
+            self._airs[link.node] = link, Air(lane, self.network, partial(_queue, link))
         return self._airs[link.node][1]
 
     async def follow_faults(self) -> tuple[int, int]:
@@ -116,6 +119,12 @@ class Airs:
         return gone
 
 
-def parcel(route: Route, message: Outgoing) -> Parcel:
+def parcel(route: Route, message: Outgoing, trace: str = "") -> Parcel:
     """Return a message as it goes through the air."""
-    return Parcel(route.topic, message.payload, route.path, message.first, message.last, route.channels)
+    return Parcel(
+        route.topic, message.payload, route.path, message.first, message.last, route.channels, route.qos, trace
+    )
+
+
+def _queue(link: Link, parcel: Parcel) -> None:
+    link.queue(parcel.topic, parcel.payload, qos=parcel.qos, trace=parcel.trace)

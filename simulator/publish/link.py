@@ -13,7 +13,8 @@ from core.spec import DeviceSpec
 from wire import topics
 from wire.codec_birth import encode_birth
 from wire.codec_command import encode_state
-from wire.session import Message, MqttConfig, OpenSession, Will
+from wire.session import Message, MqttConfig, OpenSession, Qos, Will
+from wire.trace import properties as traced
 
 _BACKOFF_S = (0.1, 5.0)
 
@@ -44,7 +45,7 @@ class Link:
         self._exact = exact
         self._on_message = on_message
         self._session = open_session(config, Will(self._topic, encode_state(NodeState(node, False, sid))))
-        self._queue: deque[tuple[str, bytes, bool]] = deque()
+        self._queue: deque[tuple[str, bytes, bool, Qos, str]] = deque()
         self._work = asyncio.Event()
         self._room = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -97,9 +98,9 @@ class Link:
         payload = encode_state(NodeState(self.node, online, self.sid, dict(self.last) if last else {}))
         self.queue(self._topic, payload, retain=True)
 
-    def queue(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
-        """Queue a message."""
-        self._queue.append((topic, payload, retain))
+    def queue(self, topic: str, payload: bytes, *, retain: bool = False, qos: Qos = 1, trace: str = "") -> None:
+        """Queue a message; ``trace`` travels with it on MQTT 5."""
+        self._queue.append((topic, payload, retain, qos, trace))
         self.queued_bytes += len(payload)
         self._work.set()
 
@@ -190,8 +191,9 @@ class Link:
         while True:
             self._work.clear()
             while self._queue:
-                topic, payload, retain = self._queue[0]
-                await self._session.publish(topic, payload, retain=retain)
+                topic, payload, retain, qos, trace = self._queue[0]
+                more = traced(trace) if trace else ()
+                await self._session.publish(topic, payload, retain=retain, qos=qos, properties=more)
                 self._queue.popleft()
                 self.queued_bytes -= len(payload)
             self._room.set()

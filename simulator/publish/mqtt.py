@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from fnmatch import fnmatchcase
 from functools import partial
 from typing import Literal
 
@@ -15,7 +16,7 @@ import numpy as np
 from core.batch import Batch
 from core.catalog import Catalog
 from core.clock import MS, wall_ns
-from core.command import Command, CommandResult, Event, Status
+from core.command import Cause, Command, CommandResult, Event, Status
 from core.config import Duration
 from core.errors import DecodeError
 from core.metrics import Metrics
@@ -27,13 +28,15 @@ from simulator.publish.link import Link
 from simulator.publish.ring import Ring
 from wire import topics
 from wire.codec_command import decode_command, encode_event, encode_result
-from wire.codec_rows_out import encode_batch
+from wire.codec_rows_out import Outgoing, encode_batch
 from wire.mqtt import open_mqtt
-from wire.session import SECOND, Message, MqttConfig, OpenSession, client_id
+from wire.session import SECOND, Message, MqttConfig, OpenSession, Qos, client_id
+from wire.trace import trace_of
 
 Connection = Literal["area", "node", "own"]
 _NODE_SUFFIX = "-node"
 _NO_END = 1 << 62
+_TRACES = 10_000
 #: announced by every device here: without it nobody would ask for missing rows
 REPLAY = CommandSpec(
     "replay", {"stream": "1", "sid": "1", "from": "1", "to": "1"}, Name("행 다시 보내기", "Send rows again")
@@ -45,7 +48,9 @@ class MqttPublisherConfig(MqttConfig):
 
     ``connection``: one for each ``area``, for each ``node`` that the devices name, or an ``own`` one for each
     device (own will, own outages). ``ring``: how long rows are kept for ``replay``, at most ``ring_bytes``.
-    ``backlog``: bytes that may wait for a broker that is away; beyond it the world waits.
+    ``backlog``: bytes that may wait for a broker that is away; beyond it the world waits. ``qos_of`` maps patterns of
+    stream paths (``site/area/device/stream``, ``*`` stands for anything) to the QoS of their rows; the first that fits
+    counts, else 1. ``trace``: rows carry a trace id on MQTT 5.
     """
 
     kind: Literal["mqtt"] = "mqtt"
@@ -56,6 +61,8 @@ class MqttPublisherConfig(MqttConfig):
     ring_bytes: int = 256 << 20
     backlog: int = 64 << 20
     close_timeout_s: float = 5.0
+    qos_of: dict[str, Qos] = {}
+    trace: bool = False
 
 
 class MqttPublisher:
@@ -89,6 +96,7 @@ class MqttPublisher:
         self._link_of: dict[str, Link] = {}
         self._routes: dict[int, Route] = {}
         self._airs = Airs(network)
+        self._traces: dict[str, str] = {}
 
     async def __aenter__(self) -> MqttPublisher:
         self.sid = self.sid or wall_ns() // MS
@@ -130,7 +138,8 @@ class MqttPublisher:
         """Send results and events."""
         for note in notes:
             if isinstance(note, CommandResult):
-                self._link_of[note.device].queue(topics.of_device(note.device, "result"), encode_result(note))
+                topic, trace = topics.of_device(note.device, "result"), self._traces.get(note.id, "")
+                self._link_of[note.device].queue(topic, encode_result(note), trace=trace)
             else:
                 self._link_of[note.device].queue(topics.of_device(note.device, "event"), encode_event(note))
 
@@ -191,10 +200,11 @@ class MqttPublisher:
             if route.lane is None or route.lane.replay:
                 self._ring.add(now, route.path, message)
             route.link.last[route.path] = message.last
+            trace = self._trace(route.path, message)
             if route.air is None:
-                route.link.queue(route.topic, message.payload)
+                route.link.queue(route.topic, message.payload, qos=route.qos, trace=trace)
             elif kept:
-                route.air.put(parcel(route, message))
+                route.air.put(parcel(route, message, trace))
             else:
                 route.air.drop(route.path, message.last - message.first + 1)
 
@@ -217,8 +227,18 @@ class MqttPublisher:
             topic = topics.of_device(entry.device, "data", entry.spec.name)
             link, lane = self._link_of[entry.device], self._lane(entry.device)
             channels = len(entry.spec.layout.channels)
-            route = self._routes[stream] = Route(link, entry.path, topic, lane, self._airs.of(link, lane), channels)
+            air, qos = self._airs.of(link, lane), self._qos(entry.path)
+            route = self._routes[stream] = Route(link, entry.path, topic, lane, air, channels, qos)
         return route
+
+    def _qos(self, path: str) -> Qos:
+        return next((qos for pattern, qos in self.config.qos_of.items() if fnmatchcase(path, pattern)), 1)
+
+    def _trace(self, path: str, message: Outgoing) -> str:
+        """Return the trace id of a message's last row, the one that a rule would act on."""
+        if not self.config.trace or self.config.version != 5:
+            return ""
+        return Cause(path, message.sid, message.last, 0).trace()
 
     def _heard(self, node: str, message: Message) -> None:
         """Take in a command that came over a node's connection."""
@@ -227,10 +247,14 @@ class MqttPublisher:
             link = self._link_of.get(topic.path)
             if link is None or link.node != node:
                 return  # a device in the same area with another connection
-            command = decode_command(topic, message.payload)
+            command = replace(decode_command(topic, message.payload), trace=trace_of(message))
         except DecodeError:
             self.metrics.count("commands_unreadable")
             return
+        if command.trace:
+            self._traces[command.id] = command.trace
+            if len(self._traces) > _TRACES:
+                del self._traces[next(iter(self._traces))]
         if command.name == "rebirth":
             link = self._link_of[command.device]
             link.birth(link.devices[command.device])
@@ -256,7 +280,7 @@ class MqttPublisher:
             if route.air is None:
                 link.queue(route.topic, message.payload)
             else:
-                route.air.put(parcel(route, message), confirmed=True)
+                route.air.put(replace(parcel(route, message), qos=1), confirmed=True)
         self.metrics.count("messages_replayed", len(found))
         if found:
             self._answer(command, "done", f"rows {max(first, found[0].first)} to {min(last, found[-1].last)}")

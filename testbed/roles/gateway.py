@@ -18,7 +18,9 @@ from gateway.sources.modbus import ModbusSource, ModbusSourceConfig
 from gateway.sources.mqtt import MqttSource, MqttSourceConfig
 from gateway.sources.opcua import OpcuaSource, OpcuaSourceConfig
 from gateway.sources.sparkplug import SparkplugSource, SparkplugSourceConfig
+from gateway.watch import BrokerWatch
 from testbed.control import Control, run_role
+from testbed.credentials import credentials
 from testbed.runfolder import Manifest, RunFolder
 from testbed.scenario import Scenario, read, stations_of
 from wire.modbus.station import Station, of_line
@@ -37,9 +39,14 @@ async def run(folder: RunFolder, control: Control, places: Mapping[str, object] 
     manifest = folder.manifest().model_copy(update=dict(places or {}))
     scenario = read(Path(manifest.scenario), Path(manifest.data) if manifest.data else None)
     catalog = Catalog()
-    gateway = Gateway(
-        scenario.gateway, folder.root, catalog, build_sources(scenario, manifest, catalog, folder), manifest.clock
-    )
+    own = credentials(folder.secrets, ROLE)
+    config = scenario.gateway
+    if own.secure:  # nobody commands without a signature
+        commands = config.commands.model_copy(update={"signed": True, "keys": (*config.commands.keys, *own.issuers)})
+        config = config.model_copy(update={"commands": commands})
+    watch = BrokerWatch(folder.broker / "broker.log") if own.secure else None
+    sources = build_sources(scenario, manifest, catalog, folder)
+    gateway = Gateway(config, folder.root, catalog, sources, manifest.clock, watch)
     serving = asyncio.create_task(gateway.run(), name="gateway")
     reporting = asyncio.create_task(_report(gateway, folder, control), name="report")
     gc.collect()
@@ -69,16 +76,17 @@ def build_sources(scenario: Scenario, manifest: Manifest, catalog: Catalog, fold
         "modbus": manifest.modbus,
     }
     found: dict[str, Source] = {}
+    proof = credentials(folder.secrets, ROLE)
     for kind in kinds:
         if not isinstance(kind, MemorySourceConfig) and kind.url == OWN:
             kind = kind.model_copy(update={"url": own[kind.kind]})
         name = kind.kind if kind.kind not in found else f"{kind.kind}:{len(found) + 1}"
         if isinstance(kind, MqttSourceConfig):
-            found[name] = MqttSource(kind, catalog)
+            found[name] = MqttSource(proof.connect(kind) if kind.url == manifest.mqtt else kind, catalog)
         elif isinstance(kind, OpcuaSourceConfig):
             found[name] = OpcuaSource(kind, catalog)
         elif isinstance(kind, SparkplugSourceConfig):
-            found[name] = SparkplugSource(kind, catalog)
+            found[name] = SparkplugSource(proof.connect(kind) if kind.url == manifest.mqtt else kind, catalog)
         elif isinstance(kind, ModbusSourceConfig):
             known = polled_stations(scenario, manifest) if manifest.modbus else []
             mine = [s for s in known if of_line(manifest.modbus, s.line) == kind.url]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -13,8 +14,8 @@ from urllib.parse import urlsplit
 
 from core.batch import Batch
 from core.catalog import Catalog
-from core.clock import FOREVER
-from core.command import Command, CommandResult, Event
+from core.clock import FOREVER, wall_ns
+from core.command import Command, CommandResult, Event, Severity
 from core.finding import Finding, Prognosis, WorkOrder
 from core.ports import Note
 from core.spec import Domain, Name
@@ -23,6 +24,7 @@ from portal.live import LiveState
 from portal.run import RunInfo
 from testbed.analyst import Analyst
 from testbed.control import Control, run_role
+from testbed.credentials import credentials
 from testbed.link import RequestLink
 from testbed.runfolder import Manifest, RunFolder
 from testbed.scenario import Scenario, read
@@ -41,7 +43,8 @@ class Platform:
         self.folder, self.scenario, self.manifest, self.control = folder, scenario, manifest, control
         self.catalog = Catalog()
         self.shelves = Shelves(with_store(scenario.gateway, folder), folder, self.catalog)
-        self.link = RequestLink(manifest.mqtt)
+        self.proof = credentials(folder.secrets, ROLE)
+        self.link = RequestLink(manifest.mqtt, proof=self.proof)
         name = Name(manifest.name["ko"], manifest.name["en"])
         history = round(scenario.config.history.days * 86_400e9)
         info = RunInfo(name, manifest.seed, manifest.clock, scenario.key, manifest.start - history)
@@ -56,6 +59,7 @@ class Platform:
             self.shelves.archives,
             self._listen,
         )
+        self.doors: Counter[str] = Counter()
         self._stack = AsyncExitStack()
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -110,6 +114,7 @@ class Platform:
             "latency_ms": drained["latency_ms"],
             "devices": by_domain,
             "protocols": by_protocol,
+            "security": dict(self.doors),
             **self.analyst.status(),
         }
 
@@ -149,15 +154,22 @@ class Platform:
             self.live.tell(notes)
             self.analyst.recall(notes)
 
+    def _told_at_door(self, name: str, text: str) -> None:
+        self.doors[name] += 1
+        severity: Severity = "info" if name == "page-login" else "alarm"
+        self._tell([Event("page", name, text, self.manifest.clock.now() or wall_ns(), severity)])
+
     async def _open_portal(self) -> None:
         from portal.app import create_app
         from portal.config import PortalConfig
         from portal.server import serve
+        from testbed.doorkeeper import page_guard
 
         place = urlsplit(self.manifest.portal)
         config = PortalConfig(host=place.hostname or "", port=place.port or 0, hosts=self.manifest.portal_hosts)
-        app = create_app(self.live, self.shelves.reader(), self.link.send, config)
-        served = await serve(app, config.host, config.port)
+        door, tls = page_guard(self.proof, self._told_at_door)
+        app = create_app(self.live, self.shelves.reader(), self.link.send, config, door)
+        served = await serve(app, config.host, config.port, tls)
         self._stack.push_async_callback(served.stop)
         self._say(f"page and API at {served.url}")
 

@@ -28,6 +28,7 @@ from simulator.publish.opcua import OpcuaPublisher, OpcuaPublisherConfig
 from simulator.publish.sparkplug import SparkplugPublisher, SparkplugPublisherConfig
 from simulator.world import World
 from testbed.control import Control, run_role
+from testbed.credentials import credentials
 from testbed.runfolder import Manifest, RunFolder
 from testbed.scenario import Scenario, read, stations_of
 from wire.opcua.identity import identity
@@ -137,9 +138,10 @@ def _settings(manifest: Manifest, folder: RunFolder) -> tuple[Publish, ...]:
     """Return the publishers of a run as its manifest places them."""
     place, line = urlsplit(manifest.opcua), urlsplit(manifest.modbus)
     security = identity(folder.opcua, manifest.opcua, ROLE)
+    own = credentials(folder.secrets, ROLE)
     return (
-        MqttPublisherConfig(url=manifest.mqtt),
-        SparkplugPublisherConfig(url=manifest.mqtt, primary_host=manifest.sparkplug_host),
+        own.connect(MqttPublisherConfig(url=manifest.mqtt)),
+        own.connect(SparkplugPublisherConfig(url=manifest.mqtt, primary_host=manifest.sparkplug_host)),
         OpcuaPublisherConfig(host=place.hostname or "127.0.0.1", port=place.port or 4840, security=security),
         ModbusPublisherConfig(host=line.hostname or "127.0.0.1", port=line.port or 0),
     )

@@ -5,8 +5,9 @@ from typing import get_args
 import numpy as np
 import pytest
 
-from analytics.kinds import DetectorConfig, PolicyConfig
+from analytics.kinds import DetectorConfig, PolicyConfig, PrognoserConfig
 from analytics.prognosis.boosted import BoostedConfig
+from analytics.prognosis.survival import SurvivalConfig
 from analytics.registry import read_parts
 from core.clock import NS
 from core.errors import ModelError
@@ -14,7 +15,7 @@ from core.finding import Finding, Prognosis
 from tests.conformance.analytics_world import INFOS, features, lives
 
 DETECTORS = get_args(get_args(DetectorConfig)[0])
-PROGNOSERS = (BoostedConfig(horizon="10h"),)
+PROGNOSERS = (BoostedConfig(horizon="10h"), SurvivalConfig(horizon="10h"))
 POLICIES = get_args(get_args(PolicyConfig)[0])
 
 
@@ -125,9 +126,9 @@ def test_prognosis_of_a_row_does_not_depend_on_the_others(prognoser):
     np.testing.assert_array_equal(alone, prognoser.predict(x).rul_s)
 
 
-def test_prognosis_repeats_itself_with_the_same_seed():
+@pytest.mark.parametrize("config", PROGNOSERS, ids=lambda c: c.kind)
+def test_prognosis_repeats_itself_with_the_same_seed(config):
     x, y, group = lives(groups=6, windows=60, hours=40.0)
-    config = PROGNOSERS[0]
     a, b = (config.build(11).fit(x, y, group).predict(x[:40]) for _ in range(2))
     np.testing.assert_array_equal(a.rul_s, b.rul_s)
     np.testing.assert_array_equal(a.p_failure, b.p_failure)
@@ -143,18 +144,20 @@ def test_prognoser_survives_saving(prognoser, tmp_path):
     np.testing.assert_array_equal(again.predict(x).p_failure, prognoser.predict(x).p_failure)
 
 
-def test_prognoser_takes_a_column_that_some_assets_or_all_lack():
+@pytest.mark.parametrize("config", PROGNOSERS, ids=lambda c: c.kind)
+def test_prognoser_takes_a_column_that_some_assets_or_all_lack(config):
     x, y, group = lives(groups=6, windows=60, hours=40.0)
     x[:, 0] = np.nan
     x[group < 5, 1] = np.nan
-    outlook = PROGNOSERS[0].build(0).fit(x, y, group).predict(features(5, 0.9))
+    outlook = config.build(0).fit(x, y, group).predict(features(5, 0.9))
     assert np.isfinite(outlook.rul_s).all()
 
 
-def test_prognoser_refuses_rows_that_are_all_alike():
+@pytest.mark.parametrize("config", PROGNOSERS, ids=lambda c: c.kind)
+def test_prognoser_refuses_rows_that_are_all_alike(config):
     x, y, group = lives(groups=3, windows=40)
     with pytest.raises(ModelError, match="all rows are alike"):
-        PROGNOSERS[0].build(0).fit(x, np.full(len(y), np.inf), group)
+        config.build(0).fit(x, np.full(len(y), np.inf), group)
 
 
 def prognosis(device, p, t):
@@ -201,3 +204,8 @@ def test_policy_keeps_to_its_crews_and_asks_no_device_twice(policy):
     devices = [o.device for _, o in asked(policy)][::2]
     assert len(devices) <= 2
     assert len(set(devices)) == len(devices)
+
+
+def test_every_prognoser_is_here():
+    union = get_args(get_args(PrognoserConfig)[0])
+    assert {type(c) for c in PROGNOSERS} == {get_args(member)[0] for member in union}

@@ -17,19 +17,22 @@ from core.clock import NS, wall_ns
 from wire.opcua.security import OpcuaSecurity, is_loopback
 
 _DAYS = 825
+#: folder of revocation lists (``*.pem`` or ``*.der``) of authorities that are trusted
+REVOKED = "revoked"
 _SLACK = timedelta(hours=1)  # clocks of small devices run late
 
 
-def make_identities(folder: Path, url: str, names: Sequence[str]) -> None:
+def make_identities(folder: Path, url: str, names: Sequence[str], always: bool = False) -> None:
     """Make a certificate for each name that has none yet, each trusted by the others.
 
-    ``url`` is where the server is reached; nothing is made for one that stays on the loopback.
+    ``url`` is where the server is reached; nothing is made for one that stays on the loopback, unless ``always``.
     """
     host = urlsplit(url).hostname
-    if is_loopback(host):
+    if is_loopback(host) and not always:
         return
     hosts = sorted({host or "", socket.gethostname(), "localhost"} - {""})
-    (folder / "trusted").mkdir(parents=True, exist_ok=True)
+    for part in ("trusted", REVOKED):
+        (folder / part).mkdir(mode=0o700, parents=True, exist_ok=True)
     for name in names:
         if not (folder / "trusted" / f"{name}.der").exists():
             _make(folder, name, hosts)
@@ -37,13 +40,14 @@ def make_identities(folder: Path, url: str, names: Sequence[str]) -> None:
 
 def identity(folder: Path, url: str, name: str) -> OpcuaSecurity:
     """Return the security of one end: its certificate, or none for a server that stays on the loopback."""
-    if is_loopback(urlsplit(url).hostname):
+    if is_loopback(urlsplit(url).hostname) and not (folder / "trusted" / f"{name}.der").exists():
         return OpcuaSecurity()
     return OpcuaSecurity(
         policy="sign_and_encrypt",
         certificate=folder / f"{name}.der",
         private_key=folder / f"{name}.pem",
         trust=folder / "trusted",
+        crl=folder / REVOKED,
         uri=_uri(name),
     )
 

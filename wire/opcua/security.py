@@ -17,13 +17,15 @@ class OpcuaSecurity(Config):
     """Security of one end.
 
     ``certificate`` and ``private_key`` are PEM or DER files; the certificate's subject alternative names hold
-    ``uri`` and the host names in use. ``trust`` is a folder of peer certificates or of their issuers.
+    ``uri`` and the host names in use. ``trust`` is a folder of peer certificates or of their issuers, ``crl`` one of
+    revocation lists of these issuers.
     """
 
     policy: Literal["none", "sign_and_encrypt"] = "none"
     certificate: Path | None = None
     private_key: Path | None = None
     trust: Path | None = None
+    crl: Path | None = None
     uri: str = APPLICATION
 
 
@@ -85,8 +87,15 @@ async def _validator(security: OpcuaSecurity, *, client: bool) -> Any:
     from asyncua.crypto.truststore import TrustStore
     from asyncua.crypto.validator import CertificateValidator, CertificateValidatorOptions
 
-    store = TrustStore([security.trust], [])
+    store = TrustStore([security.trust], [] if security.crl is None else [security.crl])
     await store.load()
     peer = CertificateValidatorOptions.PEER_CLIENT if client else CertificateValidatorOptions.PEER_SERVER
     wanted = CertificateValidatorOptions.BASIC_VALIDATION | CertificateValidatorOptions.TRUSTED
-    return CertificateValidator(wanted | peer, store)
+    wanted |= CertificateValidatorOptions.REVOKED
+    validator = CertificateValidator(wanted | peer, store)
+
+    async def check(certificate: Any, application: Any) -> None:
+        await store.load()  # what was trusted or revoked a moment ago counts
+        await validator(certificate, application)
+
+    return check

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from types import TracebackType
@@ -28,6 +27,7 @@ from wire.opcua.sample import Sample
 from wire.opcua.security import secure_server
 from wire.opcua.slots import Cell, Slot, put
 from wire.opcua.space import Namespaces, Space, item_state, state_id
+from wire.ports import free_port
 
 _SEVERITY = {"info": 100, "warning": 500, "alarm": 900}
 
@@ -77,7 +77,7 @@ class OpcuaServer:
     async def start(self) -> None:
         """Listen; devices announced before are there again. Raises WireError if the port is taken."""
         quieten()
-        self._port = self._port or _free_port(self.config.host)
+        self._port = self._port or free_port(self.config.host)
         core = Core(self)
         core.allow_remote_admin = False
         server = Server(iserver=core)
@@ -213,10 +213,3 @@ class OpcuaServer:
         event.Severity = _SEVERITY[note.severity]
         with suppress(ua.UaError):
             await self._events.trigger(message=note.text or note.name)
-
-
-def _free_port(host: str) -> int:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as probe:
-        probe.bind((host, 0))
-        return int(probe.getsockname()[1])

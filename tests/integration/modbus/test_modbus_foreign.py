@@ -22,7 +22,7 @@ from core.quality import BAD_CONFIG, GOOD
 from gateway.sources.modbus import ModbusSource, ModbusSourceConfig
 from tests.integration.modbus.modbus_rig import order, rig
 from tests.peers.node import SCRIPTS, need_node, node_env, run_node
-from wire.broker import free_port
+from wire.ports import free_port
 
 FOREIGN = """
 url: tcp://127.0.0.1:{port}

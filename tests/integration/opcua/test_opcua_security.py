@@ -11,6 +11,8 @@ from opcua_rig import device, rows, soon
 
 from core.errors import NotConnected, WireError
 from gateway.sources.opcua import OpcuaSource, OpcuaSourceConfig
+from wire.certs import issue
+from wire.ledger import revoke, write_crl
 from wire.opcua.security import OpcuaSecurity, is_loopback
 from wire.opcua.server import OpcuaServer, OpcuaServerConfig
 
@@ -78,3 +80,33 @@ async def test_missing_certificates_are_named(tmp_path):
 )
 def test_loopback(host, is_it):
     assert is_loopback(host) is is_it
+
+
+async def test_a_revoked_certificate_is_turned_away_at_once(rig, tmp_path):
+    """A client of the project's CA enters by the CA alone, and no more once the revocation list has it."""
+    server, ca, crl = identity(tmp_path, "server"), tmp_path / "ca", tmp_path / "crl"
+    trust(server)
+    pair = issue(ca, "scada", uri="urn:test:scada", use_rsa=True)
+    (tmp_path / "trust" / "ca.pem").write_bytes((ca / "ca.crt").read_bytes())
+    crl.mkdir()
+    (crl / "ca.pem").write_bytes(write_crl(ca).read_bytes())
+    (tmp_path / "scada.pem").write_bytes(pair.cert.read_bytes())
+    (tmp_path / "scada-key.pem").write_bytes(pair.key.read_bytes())
+    client = server.model_copy(
+        update={
+            "certificate": tmp_path / "scada.pem",
+            "private_key": tmp_path / "scada-key.pem",
+            "uri": "urn:test:scada",
+        }
+    )
+    async with rig([device(0)], connect=False, security=server.model_copy(update={"crl": crl})) as r:
+        url = r.publisher.server.url
+        source = OpcuaSource(OpcuaSourceConfig(url=url, publishing="50ms", security=client), r.seen)
+        await source.connect()
+        await source.close()
+        revoke(ca, "scada")
+        (crl / "ca.pem").write_bytes((ca / "crl.pem").read_bytes())
+        again = OpcuaSource(OpcuaSourceConfig(url=url, security=client), r.seen)
+        with pytest.raises(NotConnected, match="Revoked"):
+            await again.connect()
+        await again.close()

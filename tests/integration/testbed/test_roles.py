@@ -6,17 +6,20 @@ import asyncio
 import json
 import re
 import socket
+import ssl
 import sys
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 from typing import Any
-from urllib.request import urlopen
+from urllib.request import Request, urlopen
 
 import pytest
 import yaml
 
 from gateway.notes import KINDS
 from testbed.runfolder import RunFolder
+from testbed.vault import Vault
 from tests.integration.testbed.compose import FakeInflux, Role, roles, until
 from wire.broker import Broker
 
@@ -94,8 +97,11 @@ def page(platform: Role) -> str:
     return found[1] if found else ""
 
 
-def get(url: str) -> bytes:
-    with urlopen(url, timeout=10) as answer:
+def get(url: str, ca: Path, token: str = "") -> bytes:
+    context = ssl.create_default_context(cafile=str(ca))
+    context.check_hostname = False  # the page stands in for 0.0.0.0 here
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    with urlopen(Request(url, headers=headers), timeout=10, context=context) as answer:
         return bytes(answer.read())
 
 
@@ -115,9 +121,11 @@ async def test_the_containers_work_as_processes(started: dict[str, Role], influx
     # the page answers where the environment says, and the history is learnt from
     await until("the page is up", lambda: page(started["platform"]) != "", started)
     address = page(started["platform"])
-    assert address.startswith(f"http://{PAGE_HOST}:")
-    assert b"<html" in await asyncio.to_thread(get, address)
-    assert b"works/hall/pump-01" in await asyncio.to_thread(get, f"{address}api/v1/catalog")
+    assert address.startswith(f"https://{PAGE_HOST}:")
+    vault = Vault(run.root)
+    program = partial(get, ca=vault.ca / "ca.crt", token=vault.add_token("test", "viewer"))
+    assert b'action="/login' in await asyncio.to_thread(get, address, vault.ca / "ca.crt")
+    assert b"works/hall/pump-01" in await asyncio.to_thread(program, f"{address}api/v1/catalog")
     await until("the models have had their turn", (run.history / "trained.json").exists, started)
 
     # the simulator alone is restarted: the same run goes on

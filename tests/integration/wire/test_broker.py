@@ -8,9 +8,10 @@ import psutil
 import pytest
 
 from core.errors import WireError
-from wire.broker import Broker, find_mosquitto, free_port
+from wire.broker import Broker, find_mosquitto
 from wire.broker_config import BrokerConfig
 from wire.mqtt import MqttSession
+from wire.ports import free_port
 from wire.session import MqttConfig
 
 ROOT = Path(__file__).parents[3]

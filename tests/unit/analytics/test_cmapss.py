@@ -16,8 +16,10 @@ from analytics.cmapss import (  # fmt: skip
     trailing_slope,
     train_cmapss,
 )
+from analytics.engine_rows import carried
 from analytics.evaluate import bootstrap, phm08, rmse
-from analytics.evaluate_cmapss import read_truth, score
+from analytics.evaluate_cmapss import evaluate_cmapss, read_truth, score
+from analytics.regimes import Regimes
 from core.errors import ModelError
 
 SMALL = CmapssConfig(trees={"iterations": 25, "learning_rate": 0.1, "leaves": 8, "min_leaf": 20, "folds": 2}, every=3)
@@ -75,6 +77,104 @@ def test_six_regimes_run_untouched():
     assert rmse(np.array(list(told.values())), true) < 0.7 * rmse(np.full(30, true.mean()), true)
 
 
+SIX = np.array([[0, 0, 100], [10, 0.25, 100], [20, 0.7, 100], [25, 0.62, 60], [35, 0.84, 100], [42, 0.84, 100]], float)
+
+
+def six_regimes(folder, subset, seed):
+    """Write train, test and truth of engines that fly six conditions, as published: text, 26 columns, no header."""
+    rng = np.random.default_rng(seed)
+    truth = []
+    for part, count in (("train", 22), ("test", 30)):
+        rows = []
+        for unit in range(1, count + 1):
+            life = int(rng.integers(130, 240))
+            last = life if part == "train" else int(rng.integers(60, life))
+            cycle = np.arange(1, last + 1)
+            wear = np.expm1(4 * cycle / life) / np.expm1(4)
+            regime = rng.integers(0, 6, last)
+            flown = SIX[regime] + rng.normal(0, [0.004, 0.0003, 0.0], (last, 3))
+            sensors = np.tile(np.arange(21.0) * 10, (last, 1)) + 50.0 * regime[:, None]
+            sensors[:, 3] += 8 * wear + rng.normal(0, 0.6, last)
+            sensors[:, 10] -= 2 * wear + rng.normal(0, 0.2, last)
+            rows.append(np.column_stack([np.full(last, unit), cycle, flown, sensors]))
+            if part == "test":
+                truth.append(life - last)
+        lines = (
+            " ".join(f"{v:.4f}" if i > 1 else f"{v:.0f}" for i, v in enumerate(row)) for row in np.concatenate(rows)
+        )
+        (folder / f"{part}_{subset}.txt").write_text("".join(f"{line}  \n" for line in lines))
+    (folder / f"RUL_{subset}.txt").write_text("".join(f"{r} \n" for r in truth))
+
+
+def test_a_subset_of_six_regimes_runs_untouched_as_text_and_as_parquet_that_lacks_sensors(tmp_path):
+    import pyarrow.parquet as pq
+
+    six_regimes(tmp_path, "FD002", 9)
+    text = evaluate_cmapss(tmp_path, "FD002", 1, SMALL)
+    assert text["regimes"] == 6
+    assert text["sensors"] == ["s4", "s11"]
+    assert text["mean"]["rmse"]["value"] < 0.7 * text["mean"]["rmse_of_mean"]
+
+    fleet, tests = (read_engines(tmp_path / f"{part}_FD002.txt") for part in ("train", "test"))
+    for part, some, without in (("train", fleet, ("s1", "s5")), ("test", tests, ("s1", "s19"))):
+        x = some.x.copy()
+        x[::50, some.columns.index("s4")] = np.nan
+        columns = {n: x[:, j] for j, n in enumerate(some.columns) if n not in without}
+        pq.write_table(
+            pa.table({"unit": some.unit, "cycle": some.cycle, **columns}), tmp_path / f"{part}_FD002.parquet"
+        )
+    lacking = evaluate_cmapss(tmp_path, "FD002", 1, SMALL)
+    assert sorted(lacking["left_out"]) == ["s19", "s5"]
+    assert lacking["regimes"] == 6
+    assert lacking["mean"]["rmse"]["value"] < 1.25 * text["mean"]["rmse"]["value"]
+
+
+def test_regimes_are_found_only_where_settings_jump():
+    rng = np.random.default_rng(0)
+    jitter = np.column_stack([rng.normal(0, 0.002, 5000), rng.integers(-6, 7, 5000) * 1e-4, np.full(5000, 100.0)])
+    assert Regimes.learn(jitter, 0).count == 1
+    assert Regimes.learn(np.zeros((50, 0)), 0).count == 1
+    where = rng.integers(0, 6, 5000)
+    found = Regimes.learn(SIX[where] + jitter * (1, 1, 0), 0)
+    assert found.count == 6
+    of = found.of(SIX + 0.001)
+    assert len(set(of.tolist())) == 6
+
+
+def test_what_is_wrong_with_engine_files_is_said_with_file_and_place(tmp_path):
+    six_regimes(tmp_path, "FD002", 9)
+    good = (tmp_path / "train_FD002.txt").read_text().splitlines()
+
+    def refused(lines, match):
+        (tmp_path / "train_FD002.txt").write_text("\n".join(lines))
+        with pytest.raises(ModelError, match=match) as told:
+            evaluate_cmapss(tmp_path, "FD002", 1, SMALL)
+        assert "\n" not in str(told.value)
+
+    refused([], "train_FD002.txt: there are no engine rows")
+    refused([good[0], "1 2 3"], "train_FD002.txt: line 2 has 3 columns, 26 are customary")
+    refused([good[0], good[1].replace("100.0000", "n/a")], "train_FD002.txt: line 2: could not convert")
+    refused(good[:100], "at least 2 engines")
+    flat = [" ".join([*line.split()[:5], *["1.0"] * 21]) for line in good]
+    refused(flat, "no sensor of the engines ever moves")
+    with pytest.raises(ModelError, match=r"train_FD003.parquet is missing"):
+        evaluate_cmapss(tmp_path, "FD003", 1, SMALL)
+    with pytest.raises(ModelError, match="is no folder"):
+        evaluate_cmapss(tmp_path / "nowhere", "FD002", 1, SMALL)
+    (tmp_path / "x.parquet").write_text("no")
+    with pytest.raises(ModelError, match=r"x.parquet is no Parquet file"):
+        read_engines(tmp_path / "x.parquet")
+    with pytest.raises(ModelError, match="column 's1' holds no numbers"):
+        engines({"unit": np.ones(2), "cycle": np.arange(2), "s1": np.array(["a", "b"])})
+
+
+def test_truth_of_other_engines_is_noticed(tmp_path):
+    six_regimes(tmp_path, "FD002", 9)
+    (tmp_path / "RUL_FD002.txt").write_text("10\n20\n")
+    with pytest.raises(ModelError, match=r"RUL_FD002.txt: engine 3 stands in only one"):
+        evaluate_cmapss(tmp_path, "FD002", 1, SMALL)
+
+
 def test_rows_from_a_store_may_come_in_any_order_double_and_as_arrow(model):
     tests, _ = made(5, 6, cut=True)
     order = np.random.default_rng(0).permutation(len(tests["unit"]))
@@ -93,7 +193,7 @@ def test_features_look_back_only(model):
 def test_missing_values_are_carried_on():
     table = {"unit": [1, 1, 1, 2], "cycle": [1, 2, 3, 1], "s1": [5.0, np.nan, 7.0, np.nan]}
     fleet = engines({k: np.array(v) for k, v in table.items()})
-    assert fleet.x[:, 0].tolist() == [5.0, 5.0, 7.0, 6.0]
+    assert carried(fleet.x, fleet.unit)[:, 0].tolist() == [5.0, 5.0, 7.0, 6.0]
 
 
 def test_a_constant_sensor_is_dropped_and_a_missing_one_refused(model):

@@ -99,8 +99,8 @@ def test_burst_statistics_do_not_depend_on_how_much_of_a_window_was_sampled():
     one = reduce(wave(NS // 2000, 0.4, seed=2), GRID)
     for stat in FAST_STATS:
         a, b, c = (w.column("a", stat)[0] for w in (whole, bursts, one))
-        assert a == pytest.approx(b, rel=0.1)
-        assert a == pytest.approx(c, rel=0.1)
+        assert a == pytest.approx(b, rel=0.1, abs=0.02)  # the skewness of a symmetric signal is 0
+        assert a == pytest.approx(c, rel=0.1, abs=0.02)
 
 
 def test_burst_statistics_of_a_sine():

@@ -7,8 +7,9 @@ import pytest
 
 from core.errors import WireError
 from testbed.brokerkeeper import BrokerKeeper
-from wire.broker import Broker, find_mosquitto, free_port
+from wire.broker import Broker, find_mosquitto
 from wire.broker_config import BrokerConfig
+from wire.ports import free_port
 
 
 class Fragile:
