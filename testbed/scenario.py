@@ -20,6 +20,7 @@ from simulator.domain import Copies, DomainConfig, devices
 from simulator.faults import FaultConfig
 from simulator.stations import stations
 from simulator.world import WorldConfig
+from testbed.compare.config import CompareConfig
 from testbed.examination import CmapssExam
 from testbed.secure import SecurityConfig
 from wire.modbus.station import Station
@@ -76,6 +77,7 @@ class ScenarioConfig(Config):
     gateway: GatewayConfig | None = None
     analytics: AnalyticsConfig = AnalyticsConfig()
     examination: CmapssExam | None = None
+    compare: CompareConfig | None = None
     security: SecurityConfig | None = None
 
     def start_ns(self) -> int:
