@@ -36,6 +36,8 @@ _STOP_S = 5.0
 #: s before a server that ended is started again, and how often in a row it may end before it ever listened
 _PAUSE_S, _STILLBORN = 0.5, 5
 _LINE = 1 << 22
+#: frames that may wait for a server that listens
+_AHEAD = 2_000
 _ROOT = str(Path(__file__).resolve().parents[2])
 
 
@@ -72,6 +74,10 @@ class ApartOpcuaPublisher:
         """Process id of the server, 0 while there is none."""
         return self._process.pid if self._process and self._process.returncode is None else 0
 
+    @property
+    def _waiting(self) -> int:
+        return self._gone + len(self._kept) - self._sent
+
     async def __aenter__(self) -> ApartOpcuaPublisher:
         self._keeping = asyncio.create_task(self._keep(), name="keep the OPC UA server")
         return self
@@ -94,6 +100,9 @@ class ApartOpcuaPublisher:
         for batch in batches:
             if len(batch):
                 self._put(rows_frame(batch))
+        # a server that listens must not be left behind: what grows too old would never reach it
+        while self._listening.is_set() and self._waiting > _AHEAD:  # noqa: ASYNC110 - bounded by the pipe
+            await asyncio.sleep(0.005)
 
     async def tell(self, notes: Sequence[Event | CommandResult]) -> None:
         """Complete commands and show events."""
@@ -133,6 +142,7 @@ class ApartOpcuaPublisher:
             finally:
                 await _ended(talking, hearing)
             stillborn = 0 if self._listening.is_set() else stillborn + 1
+            self._listening.clear()
             if stillborn >= _STILLBORN:
                 raise WireError(f"the OPC UA server on port {self.config.port} ends with code {code} before it listens")
             log.warning("the OPC UA server ended with code %s: starting it again", code)
