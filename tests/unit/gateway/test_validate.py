@@ -122,7 +122,11 @@ def test_rows_before_the_first_contact_are_asked_for_but_not_promised():
     assert [(a.first, a.last) for a in judge.due(1)[0]] == [(0, 4)]
     silent = validator(Catalog([device(replay=False)]), late=0)
     check(silent, rows([5]), now=0)
-    assert silent.due(10 * NS) == ([], [])
+    asks, (remark,) = silent.due(10 * NS)
+    assert (asks, remark.name, remark.severity) == ([], "gap", "info")
+    assert remark.text.endswith("5 rows from before the first contact are lost: 0..4")
+    assert silent.due(20 * NS) == ([], []), "it is told once"
+    assert silent.totals()["lost"] == 0
     assert silent.totals()["lost"] == 0
 
 
