@@ -6,16 +6,23 @@ from typing import Annotated, Any
 
 from pydantic import Discriminator, Field, Tag
 
+from analytics.detectors.cusum import Cusum, CusumConfig
 from analytics.detectors.drift import Drift, DriftConfig
+from analytics.detectors.ewma import Ewma, EwmaConfig
+from analytics.detectors.fleet import Fleet, FleetConfig
 from analytics.detectors.isolation import Isolation, IsolationConfig
+from analytics.detectors.lof import Lof, LofConfig
 from analytics.detectors.pca import Pca, PcaConfig
 from analytics.detectors.zones import Zones, ZonesConfig
 from analytics.feedback.maintenance import ConditionConfig, PeriodicConfig, PredictiveConfig, RunToFailureConfig
 from analytics.prognosis.boosted import Boosted, BoostedConfig
 from analytics.prognosis.survival import Survival, SurvivalConfig
 
-AnyDetector = Drift | Isolation | Pca | Zones
-DetectorConfig = Annotated[DriftConfig | IsolationConfig | PcaConfig | ZonesConfig, Field(discriminator="kind")]
+AnyDetector = Cusum | Drift | Ewma | Fleet | Isolation | Lof | Pca | Zones
+DetectorConfig = Annotated[
+    CusumConfig | DriftConfig | EwmaConfig | FleetConfig | IsolationConfig | LofConfig | PcaConfig | ZonesConfig,
+    Field(discriminator="kind"),
+]
 
 
 def _prognoser(value: Any) -> str:

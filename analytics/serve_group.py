@@ -12,9 +12,12 @@ from numpy.typing import NDArray
 from analytics import explain
 from analytics.config import AnalyticsConfig
 from analytics.detectors.alarm import AlarmConfig, Alarms
+from analytics.detectors.fleet import Comparing
+from analytics.detectors.sequential import Remembering
 from analytics.features import columns_named
 from analytics.filters import FilterBank, States
 from analytics.handover import Handover
+from analytics.kinds import AnyDetector
 from analytics.lives import UNKNOWN, UP, LifeState, Mark, marks_of_events
 from analytics.model import GroupModel
 from analytics.panel import make_panel
@@ -67,11 +70,14 @@ class GroupServing:
         names = [(d.name, self._config.alarm) for d in model.detectors]
         patient = AlarmConfig(raise_after=3, clear_after=3, clear_at=0.5)
         self.alarms = {name: Alarms(how, size) for name, how in [*names, (INPUT, patient)]}
+        self.memories = {d.name: d.memory(size) for d in model.detectors if isinstance(d, Remembering)}
+        self._peers = np.unique(np.array(self.plan.kinds, dtype=object), return_inverse=True)[1] if size else None
         self._norm = model.fleet.norm(self.plan.kinds) if size else None
 
     def extend(self, catalog: Catalog) -> None:
         """Take in devices that were born since; known ones keep their state."""
         old_row, lives, bank, alarms, phase = self.row, self.lives, self.bank, self.alarms, self._seen_phase
+        memories = self.memories
         self._place(catalog)
         for device, d in self.row.items():
             before = old_row.get(device)
@@ -82,6 +88,8 @@ class GroupServing:
             self.bank.copy_row(d, bank, before)
             for name, alarm in self.alarms.items():
                 alarm.copy_row(d, alarms[name], before)
+            for name, memory in self.memories.items():
+                memory.copy_row(d, memories[name], before)
 
     def prime(self, handover: Handover) -> None:
         """Go on from the end of a history."""
@@ -189,11 +197,19 @@ class GroupServing:
         x = self.model.features(states, norm)
         findings: list[Finding] = []
         for detector, columns in zip(self.model.detectors, self._columns, strict=True):
-            findings += self._judge(
-                up, detector.name, detector.score(x[:, columns]), detector.threshold, states, x, end
-            )
+            score = self._scores(detector, up, x[:, columns])
+            findings += self._judge(up, detector.name, score, detector.threshold, states, x, end)
         findings += self._judge(up, INPUT, 1.0 - states.good, _BAD_SHARE, states, x, end)
         return findings, [] if quiet else self._prognoses(up, states, x, end)
+
+    def _scores(self, detector: AnyDetector, up: NDArray[np.intp], x: Floats) -> Floats:
+        """Return a detector's scores of one window: with what it remembers, or beside peers, where it wants that."""
+        if isinstance(detector, Remembering):
+            return detector.follow(self.memories[detector.name], up, x)
+        if isinstance(detector, Comparing):
+            assert self._peers is not None
+            return detector.among(x, self._peers[up])
+        return detector.score(x)
 
     def _judge(
         self, up: NDArray[np.intp], name: str, score: Floats, threshold: float, states: States, x: Floats, end: int

@@ -126,6 +126,9 @@ def _spread(away: Floats, size: Floats, otherwise: Floats) -> Floats:
 
 
 def _detector(detector: AnyDetector, x: Floats) -> AnyDetector:
+    """Return a detector that has learnt from healthy windows, life by life in order of time."""
+    if not len(x):
+        raise ModelError("no healthy window: a detector has nothing to learn from")
     return detector.fit(x)
 
 
