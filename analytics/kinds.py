@@ -14,6 +14,11 @@ from analytics.detectors.isolation import Isolation, IsolationConfig
 from analytics.detectors.lof import Lof, LofConfig
 from analytics.detectors.pca import Pca, PcaConfig
 from analytics.detectors.zones import Zones, ZonesConfig
+from analytics.feedback.charging import ChargingConfig
+from analytics.feedback.cold_chain import ColdChainConfig
+from analytics.feedback.derate import DerateConfig
+from analytics.feedback.dust_day import DustDayConfig
+from analytics.feedback.leak import LeakConfig
 from analytics.feedback.maintenance import ConditionConfig, PeriodicConfig, PredictiveConfig, RunToFailureConfig
 from analytics.prognosis.boosted import Boosted, BoostedConfig
 from analytics.prognosis.survival import Survival, SurvivalConfig
@@ -36,5 +41,14 @@ PrognoserConfig = Annotated[
 ]
 
 PolicyConfig = Annotated[
-    RunToFailureConfig | PeriodicConfig | ConditionConfig | PredictiveConfig, Field(discriminator="kind")
+    RunToFailureConfig
+    | PeriodicConfig
+    | ConditionConfig
+    | PredictiveConfig
+    | DerateConfig
+    | ColdChainConfig
+    | ChargingConfig
+    | LeakConfig
+    | DustDayConfig,
+    Field(discriminator="kind"),
 ]

@@ -6,7 +6,7 @@ end of its life. Place and charge are straight lines between a few events.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -14,8 +14,10 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from core.clock import NS
-from core.spec import Name
-from simulator.asset import Asset, Steps
+from core.command import Command
+from core.errors import CommandRefused
+from core.spec import CommandSpec, Name
+from simulator.asset import Asset, Steps, Work
 from simulator.channels import Sensor, Stream, counted, enumerated, measured
 from simulator.equipment.base import EquipmentConfig
 from simulator.faults import Effect, FaultKind, WearFault
@@ -94,17 +96,20 @@ class Amr(Asset):
         "charge": Ramp(_FULL),  # %
         "warmth": Relax(0.0, 1800.0),
     }
-    commands = (*COMMON, DERATE)
+    commands = (*COMMON, DERATE, CommandSpec("charge", label=Name("충전", "Charge")))
     faults: ClassVar[Mapping[str, FaultKind]] = {
         "cell_ageing": WearFault("battery", 40.0, Name("셀 노화", "Ageing cell")),
         "dragging_brake": Effect(0.5, label=Name("브레이크 끌림", "Dragging brake")),
     }
     config: AmrConfig
 
+    _sent_to_charge = False
+
     def run(self) -> Steps:
         """Drive and charge."""
         while True:
             yield from self._until(State.RUNNING, _LOW)
+            self._sent_to_charge = False
             yield from self._until(State.SETUP, _FULL)
 
     def _until(self, state: State, level: float) -> Steps:
@@ -113,7 +118,21 @@ class Amr(Asset):
         self.enter(state)
         sign = 1.0 if state is State.SETUP else -1.0
         while (left := (level - self.get("charge")) * sign) > 0.01:
+            if state is State.RUNNING and self._sent_to_charge:
+                return
             yield from self.work(min(left / abs(self._rate(state)), _LOOK_S))
+
+    def handlers(self) -> dict[str, Callable[[Command], str | Work]]:
+        """Add charging."""
+        return super().handlers() | {"charge": self._charge}
+
+    def _charge(self, command: Command) -> str:
+        if self.state is not State.RUNNING:
+            raise CommandRefused(f"interlock: the robot is in {STATES[self.state]}")
+        if self.get("charge") > _FULL - 5.0:
+            raise CommandRefused(f"interlock: the battery is at {self.get('charge'):.0f} %")
+        self._sent_to_charge = True
+        return "charges after this leg"
 
     def on_state(self, old: State, new: State) -> None:
         """Move, take current and charge."""
