@@ -29,14 +29,15 @@ class Served:
     prognoses: list[Prognosis] = field(default_factory=list)
     work_orders: list[WorkOrder] = field(default_factory=list)
     commands: list[Command] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
 
     @property
     def notes(self) -> list[Note]:
         """Everything that a store should keep."""
-        return [*self.findings, *self.prognoses, *self.work_orders, *self.commands]
+        return [*self.findings, *self.prognoses, *self.work_orders, *self.commands, *self.events]
 
     def __bool__(self) -> bool:
-        return bool(self.findings or self.prognoses or self.work_orders or self.commands)
+        return bool(self.findings or self.prognoses or self.work_orders or self.commands or self.events)
 
 
 class Serving:
@@ -132,6 +133,10 @@ class Serving:
             "bad_inputs": inputs,
         }
 
+    def monitors(self) -> dict[str, dict[str, float | int | str]]:
+        """Return input drift and error of each model."""
+        return {group.model.name: group.monitor.status() for group in self._groups}
+
     def _score(self, closed: list[Windows]) -> Served:
         out = Served()
         earliest = min((int(w.g.min()) for w in closed), default=self._windows.front)
@@ -146,6 +151,7 @@ class Serving:
             out.findings += findings
             out.prognoses += prognoses
             self.metrics.count("scored", len(prognoses))
+            out.events += group.monitor.tell(group.model.name, self._done)
         self.metrics.count("windows", count)
         self._remember(out.prognoses)
         self._decide(out)

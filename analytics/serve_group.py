@@ -20,6 +20,7 @@ from analytics.handover import Handover
 from analytics.kinds import AnyDetector
 from analytics.lives import UNKNOWN, UP, LifeState, Mark, marks_of_events
 from analytics.model import GroupModel
+from analytics.monitor import Monitor
 from analytics.panel import make_panel
 from analytics.shafts import Shafts
 from analytics.slots import make_plan
@@ -56,6 +57,7 @@ class GroupServing:
         self._columns = model.columns()
         self._waiting: dict[str, list[Mark]] = defaultdict(list)
         self._told = 0
+        self.monitor = Monitor(config.monitor, model.card, model.prognoser.horizon_s if model.prognoser else 1.0)
         self._place(catalog)
 
     def _place(self, catalog: Catalog) -> None:
@@ -107,7 +109,8 @@ class GroupServing:
 
     def hear(self, events: Iterable[Event]) -> None:
         """Keep events that begin or end lives until their window is scored; what the history has told is known."""
-        fresh = (event for event in events if event.t >= self._told)
+        fresh = [event for event in events if event.t >= self._told]
+        self.monitor.outcomes.hear([event for event in fresh if event.device in self.row])
         for device, marks in marks_of_events(fresh).items():
             if device in self.row:
                 self._waiting[device] += marks
@@ -200,12 +203,15 @@ class GroupServing:
         assert self._norm is not None
         norm = type(self._norm)(self._norm.spread[up], self._norm.typical_s[up])
         x = self.model.features(states, norm)
+        self.monitor.inputs.take(x)
         findings: list[Finding] = []
         for detector, columns in zip(self.model.detectors, self._columns, strict=True):
             score = self._scores(detector, up, x[:, columns])
             findings += self._judge(up, detector.name, score, detector.threshold, states, x, end)
         findings += self._judge(up, INPUT, 1.0 - states.good, _BAD_SHARE, states, x, end)
-        return findings, [] if quiet else self._prognoses(up, states, x, end)
+        prognoses = [] if quiet else self._prognoses(up, states, x, end)
+        self.monitor.outcomes.take(prognoses)
+        return findings, prognoses
 
     def _scores(self, detector: AnyDetector, up: NDArray[np.intp], x: Floats) -> Floats:
         """Return a detector's scores of one window: with what it remembers, or beside peers, where it wants that."""

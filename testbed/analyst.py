@@ -129,6 +129,7 @@ class Analyst:
             "commands": {s: self.commands[s] for s in ("sent", "done", "refused", "failed", "expired")},
             "failures": dict(self.failures),
             "models": self._models,
+            "monitors": self._serving.monitors() if self._serving else {},
             "first_finding_wall": self.first_finding_wall or None,
             "evaluation": self._evaluation,
             **serving,
