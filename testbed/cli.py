@@ -21,6 +21,7 @@ from testbed import (
     cli_evaluate,
     cli_features,
     cli_modbus,
+    cli_models,
     cli_roles,
     cli_security,
     cli_tools,
@@ -126,6 +127,7 @@ app.add_typer(cli_modbus.modbus, name="modbus")
 app.add_typer(cli_tools.guideline, name="guideline")
 app.add_typer(cli_evaluate.app, name="evaluate")
 app.add_typer(cli_features.app, name="features")
+app.add_typer(cli_models.app, name="models")
 app.add_typer(cli_security.certs, name="certs")
 app.add_typer(cli_security.users, name="users")
 app.command()(cli_security.audit)

@@ -53,6 +53,23 @@ def simulate(
     show(found, as_json)
 
 
+@app.command()
+def score(
+    assets: Annotated[int, typer.Option(min=10, max=200_000, help="Assets scored in one call.")] = 10_000,
+    windows: Annotated[int, typer.Option(min=1, max=1000, help="Windows fed, one a minute of run time.")] = 10,
+    floor: Annotated[float, typer.Option(min=0, help="Fail below so many assets a second.")] = 0.0,
+    as_json: AsJson = False,
+) -> None:
+    """Serve models to many assets: rows in, windows, filters, features, detectors, prognosis, policy out."""
+    from testbed.bench import score as measure
+    from testbed.bench.machine import machine
+
+    found: dict[str, Any] = {"bench": "score", **machine(), "scoring": measure.scoring(assets, windows)}
+    show(found, as_json)
+    if found["scoring"]["assets_per_s"] < floor:
+        raise typer.Exit(1)
+
+
 def show(found: Mapping[str, Any], as_json: bool) -> None:
     """Print figures as JSON, or as a table with a section for each part."""
     if as_json:
