@@ -28,6 +28,7 @@ from portal.times import parse_span
 router = APIRouter(tags=["notes"])
 Limit = Annotated[int, Query(description="most entries to return", ge=1, le=2_000)]
 Form = Annotated[Literal["json", "csv"], Query(description="json or csv")]
+Lang = Annotated[Literal["ko", "en"], Query(description="ko or en")]
 EXPIRES_NS = 60 * NS
 
 
