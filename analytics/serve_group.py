@@ -9,7 +9,7 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-from analytics import explain
+from analytics import attribution, explain
 from analytics.config import AnalyticsConfig
 from analytics.detectors.alarm import AlarmConfig, Alarms
 from analytics.detectors.fleet import Comparing
@@ -279,6 +279,13 @@ class GroupServing:
             f"{known.id}-end", known.device, name, end, round(score, 4), known.threshold, "info", text, active=False
         )
 
+    def _cause(self, states: States, i: int, x: Floats) -> str:
+        """Return what stands out, and the failure mode that it points to."""
+        drift = x[i, self._drift]
+        what = explain.deviation(states, i, self.model.slots, drift)[0]
+        mode = attribution.words(attribution.shares(drift, self.model.slots)) if what else ""
+        return f"{what}: {mode}" if mode else what
+
     def _prognoses(self, up: NDArray[np.intp], states: States, x: Floats, end: int) -> list[Prognosis]:
         model = self.model.prognoser
         if model is None:
@@ -288,7 +295,7 @@ class GroupServing:
         values = np.stack(columns, axis=1).round(4).tolist()
         out = []
         for i, (p, rul, lower, upper) in enumerate(values):
-            cause = explain.deviation(states, i, self.model.slots, x[i, self._drift])[0] if p >= _TELLING else ""
+            cause = self._cause(states, i, x) if p >= _TELLING else ""
             device, confidence = self.plan.devices[up[i]], model.config.confidence
             out.append(
                 Prognosis(device, self.model.name, end, p, model.horizon_s, rul, lower, upper, confidence, cause)
