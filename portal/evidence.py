@@ -21,7 +21,7 @@ AFTER = 12  # the plot goes on for a twelfth of the span after the order
 _W, _H, _LEFT, _RIGHT, _TOP, _BOTTOM = 560, 190, 56, 12, 30, 24
 _KST = timezone(timedelta(hours=9))
 _WORDS: dict[Language, dict[str, str]] = {
-    "ko": {"order": "정비 지시", "new": "새것일 때", "none": "아직 저장된 값이 없습니다"},
+    "ko": {"order": "작업 지시", "new": "새것일 때", "none": "아직 저장된 값이 없습니다"},
     "en": {"order": "work order", "new": "when new", "none": "nothing stored yet"},
 }
 #: what a policy looks at that needs no finding

@@ -65,7 +65,8 @@ class ColdChain:
             safe = coming < self._config.limit - 1.0 or load < 0.5
             if self._bounds.turn(now, device, coming > self._config.limit and load >= 0.5, safe) == "begin":
                 minutes = self._config.ahead / NS / 60
-                reason = f"goods at {celsius:.1f} °C, {coming:.1f} °C within {minutes:.0f} min; {load:.0f} pallets"
+                soon = f"{coming:.1f} °C within {minutes:.0f} min" if slope > 0 else "and not falling"
+                reason = f"goods at {celsius:.1f} °C, {soon}, limit {self._config.limit:g} °C; {load:.0f} pallets"
                 saving = load * self._config.pallet_krw
                 out += self._bounds.order(
                     now, device, "re_route", {"stops": self._config.refuge}, f"{reason} at stake", saving

@@ -47,7 +47,7 @@ def test_the_finding_before_the_order_says_what_to_show() -> None:
 @pytest.mark.parametrize("base", [1.5, math.nan])
 def test_the_picture_is_valid_whatever_was_measured(values: list[float | None], base: float) -> None:
     t = [(k + 1) * 100 * NS for k in range(len(values))]
-    for lang, word in (("ko", "정비 지시"), ("en", "work order")):
+    for lang, word in (("ko", "작업 지시"), ("en", "work order")):
         svg = plot(ORDER, Exhibit(LAYOUT.channels[1], base), t, values, (0, 1200 * NS), lang)  # type: ignore[arg-type]
         text = "".join(ElementTree.fromstring(svg).itertext())  # our own
         assert ("Drive <end>" if lang == "en" else "구동측 <진동>") in text
@@ -60,7 +60,7 @@ async def test_the_api_serves_it(client: httpx.AsyncClient) -> None:
     answer = await client.get(f"{V1}/workorders/w1/evidence.svg?lang=ko")
     assert answer.status_code == 200, answer.text
     assert answer.headers["content-type"] == "image/svg+xml"
-    assert "정비 지시" in answer.text
+    assert "작업 지시" in answer.text
     missing = await client.get(f"{V1}/workorders/none/evidence.svg")
     assert missing.status_code == 404
     assert "no such work order" in missing.json()["error"]
