@@ -18,6 +18,7 @@ from wire.opcua.packing import Notices, join, read_history
 from wire.opcua.quiet import quieten
 from wire.opcua.security import secure_client
 from wire.opcua.session import PublishSession
+from wire.opcua.trust import Rejected
 
 _LOST = (OSError, ua.UaError, asyncio.IncompleteReadError)
 _REQUESTS = 3
@@ -65,7 +66,7 @@ class OpcuaClient:
             await client.connect()
         except (*_LOST, ValueError) as error:
             self._session = None
-            raise NotConnected(f"{config.url}: {_text(error)}") from error
+            raise NotConnected(f"{config.url}: {_text(error)}{_hint(error, config)}") from error
         self._client = client
         async with self._lasting():
             uris = await client.get_namespace_array()
@@ -253,3 +254,14 @@ class OpcuaClient:
 
 def _text(error: BaseException) -> str:
     return str(error).splitlines()[0] if str(error) else type(error).__name__
+
+
+def _hint(error: BaseException, config: OpcuaClientConfig) -> str:
+    """Return what a person can do about a server that turns us away."""
+    if isinstance(error, Rejected):
+        return ""
+    if isinstance(error, (ua.uaerrors.BadCertificateUntrusted, ua.uaerrors.BadSecurityChecksFailed)):
+        return f" (the server does not trust {config.security.certificate}: move it to its trusted certificates there)"
+    if isinstance(error, (ua.uaerrors.BadUserAccessDenied, ua.uaerrors.BadIdentityTokenRejected)):
+        return f" (the server does not take security.user {config.security.user!r}: check name, password, its rights)"
+    return ""
