@@ -54,7 +54,12 @@ async function tree(session, start) {
 
 async function call(session, object, method, ...args) {
   const inputArguments = args.map((value) => ({ dataType: opcua.DataType.Double, value }));
-  const result = await session.call({ objectId: id(session, object), methodId: id(session, method), inputArguments });
+  let result;
+  try {
+    result = await session.call({ objectId: id(session, object), methodId: id(session, method), inputArguments });
+  } catch (error) {
+    return { status: String(error.message).match(/Bad\w+/)[0] };
+  }
   return { status: result.statusCode.name, out: (result.outputArguments || []).map((v) => v.value) };
 }
 
