@@ -66,10 +66,10 @@ class ForeignOpcuaSource:
             if not self._held:
                 self._announce()
             nodes = await self._client.find([channel.node for _, _, channel in self._channels])
-            await self._catch_up(nodes)
             known = [(node, handle) for handle, node in enumerate(nodes) if node is not None]
             for node, why in await self._client.subscribe(known):
                 self._refuse(next(h for n, h in known if n == node), f"cannot be watched: {why}")
+            await self._catch_up(nodes)  # after subscribing: a change is in the history, or it will be told
         except WireError:
             await self._client.close()
             raise

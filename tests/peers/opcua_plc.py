@@ -1,6 +1,8 @@
 """A PLC that knows nothing of us: plain asyncua, its own structure, ids and types.
 
-argv: port, name of its ids, further namespaces, ``keeps`` (history) or ``no``. It listens once a line comes in. What a node was at a time is a formula of that time, so the history is there whenever somebody killed it.
+argv: port, name of its ids, further namespaces, ``keeps`` (history) or ``no``. It listens once a line comes in.
+
+What a node was at a time is a formula of that time, so the history is there whenever somebody killed it.
 """
 
 from __future__ import annotations
