@@ -222,6 +222,9 @@ class OpcuaSource:
         notices = heard.notices
         if len(notices):
             self.metrics.count("opcua.notifications", len(notices))
+            untimed = int(((notices.t == 0) & (notices.x == notices.x)).sum())  # a value, and no time: no row
+            if untimed:
+                self.metrics.count("opcua.untimed", untimed)
         texts = [item for item in notices.items if item.handle >= _TEXTS]
         if texts:
             notices = replace(notices, items=[item for item in notices.items if item.handle < _TEXTS])
@@ -250,6 +253,7 @@ class OpcuaSource:
         for sent, rows in sorted(by_sent.items()):
             self._ready.append(Arrival(batches=[taken.rows[i][1] for i in rows], arrived=arrived, sent=sent))
         if taken.rejects:
+            self.metrics.count("opcua.rejected", len(taken.rejects))
             self._ready.append(Arrival(rejects=taken.rejects, arrived=arrived))
 
     def _note(self, item: Item) -> Sequence[Note]:

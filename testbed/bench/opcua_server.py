@@ -17,6 +17,7 @@ from core.spec import ChannelSpec, DeviceSpec, Identity, LayoutSpec, StreamSpec
 from wire.ports import free_port
 
 _COLUMNS = 10
+_BURST = 40  # scalars of a node that are written before the client must have fetched them
 _BLOCK = 1_000  # samples of a channel in one array
 
 
@@ -48,7 +49,7 @@ async def _ours(kind: str, variables: int, every: int, seconds: float) -> None:
         while mono_ns() - began < seconds * NS:
             if every:
                 await _until(began + step * every)
-            else:
+            elif fast or step % _BURST == 0:
                 await publisher.server.drained(10.0)  # the next when the last has been fetched: no queue overflows
             batch = _rows(catalog, layout, start, step, fast, every or 100 * MS)
             await publisher.publish(batch)
@@ -100,7 +101,7 @@ async def _bare(arrays: bool, variables: int, seconds: float) -> None:
                 value = ua.DataValue(ua.Variant(content, ua.VariantType.Double))
                 await server.write_attribute_value(node, value)
                 values += _BLOCK if arrays else 1
-            while _unfetched(server):  # noqa: ASYNC110 - asyncua tells nobody when a client has fetched
+            while (arrays or step % _BURST == 0) and _unfetched(server):  # noqa: ASYNC110 - asyncua tells nobody when a client has fetched
                 await asyncio.sleep(0.001)
         await _done(values)
 

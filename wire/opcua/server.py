@@ -80,7 +80,7 @@ class OpcuaServer:
         """Listen; devices announced before are there again. Raises WireError if the port is taken."""
         quieten()
         self._port = self._port or free_port(self.config.host)
-        core = Core(self)
+        core = Core(self, self.config.limits)
         server = GuardedServer(self.door, core)
         await server.init()
         server.set_endpoint(self.url)
