@@ -129,10 +129,11 @@ async def still_works(source) -> None:
         source._rows.last[:] = 0
         assert await feed(source, read_notifications(body(good))) >= 1
         return
-    good = [(h, ua.DataValue(ua.Variant(3.5), SourceTimestamp=moment(wall_ns()))) for h in (0, 1, 2)]
     held = source._held[0]
+    later = max(*held.since, held.last) + NS
+    good = [(h, ua.DataValue(ua.Variant(3.5), SourceTimestamp=moment(later))) for h in (0, 1, 2)]
     source._take(Heard(wall_ns(), read_notifications(body(good))))
-    batch = held.rows(held.next + NS)
+    batch = held.rows(later + NS)
     assert batch is not None
     assert set(batch.x[-1].tolist()) == {7.0}
 
