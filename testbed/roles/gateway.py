@@ -17,6 +17,7 @@ from gateway.sources.memory import MemorySourceConfig
 from gateway.sources.modbus import ModbusSource, ModbusSourceConfig
 from gateway.sources.mqtt import MqttSource, MqttSourceConfig
 from gateway.sources.opcua import OpcuaSource, OpcuaSourceConfig
+from gateway.sources.opcua_foreign import ForeignOpcuaSource
 from gateway.sources.sparkplug import SparkplugSource, SparkplugSourceConfig
 from gateway.watch import BrokerWatch
 from testbed.control import Control, run_role
@@ -84,7 +85,7 @@ def build_sources(scenario: Scenario, manifest: Manifest, catalog: Catalog, fold
         if isinstance(kind, MqttSourceConfig):
             found[name] = MqttSource(proof.connect(kind) if kind.url == manifest.mqtt else kind, catalog)
         elif isinstance(kind, OpcuaSourceConfig):
-            found[name] = OpcuaSource(kind, catalog)
+            found[name] = ForeignOpcuaSource(kind, catalog) if kind.map else OpcuaSource(kind, catalog)
         elif isinstance(kind, SparkplugSourceConfig):
             found[name] = SparkplugSource(proof.connect(kind) if kind.url == manifest.mqtt else kind, catalog)
         elif isinstance(kind, ModbusSourceConfig):
