@@ -18,14 +18,16 @@ from core.clock import NS
 from core.spec import Name
 from simulator.asset import Asset, Steps
 from simulator.channels import Sensor, Stream, counted, enumerated, measured
-from simulator.environment import by_table, hour_of_day, is_workday
+from simulator.environment import by_table, hour_of_day
 from simulator.equipment.base import EquipmentConfig
 from simulator.faults import Effect, FaultKind
+from simulator.holidays import is_workday
 from simulator.state import Column, Ramp, Step
 from simulator.states import COMMON, DERATE, STATES, State
 from simulator.view import View
 
 _KNOT_S = 1800.0
+_USUAL = 0.65  # load of the grid at which its voltage is nominal
 # kW of a household by hour of the day (assumption, mean 0.44 kW = 320 kWh a month)
 _WORKDAY = (0.33, 0.27, 0.24, 0.23, 0.23, 0.26, 0.36, 0.5, 0.46, 0.38, 0.35, 0.36,
             0.38, 0.36, 0.35, 0.36, 0.4, 0.49, 0.63, 0.76, 0.8, 0.75, 0.62, 0.45)  # fmt: skip
@@ -121,12 +123,15 @@ class Meter(Asset):
         """Return true values of the meter."""
         share = view["share"]
         power = view["load"] * share * (1.0 - view.fault("tapped")) * (1.0 + 0.03 * view.slow("flats", 120.0))
-        volts = 220.0 + 2.0 * view.slow("grid", 900.0) - 1.5 * view["load"] / (view.param("households") * 0.5)
+        heavy = view.env("mains") - _USUAL  # a heavily loaded grid sags
+        volts = (
+            220.0 - 6.0 * heavy + 2.0 * view.slow("grid", 900.0) - 1.5 * view["load"] / (view.param("households") * 0.5)
+        )
         return {
             "state": view["state"],
             "power": power,
             "voltage": (volts - view.fault("undervoltage")) * (share > 0),
             "power_factor": np.clip(0.95 + 0.01 * view.slow("factor", 600.0), 0.8, 1.0),
-            "frequency": 60.0 + 0.02 * view.slow("frequency", 60.0),
+            "frequency": 60.0 - 0.02 * heavy + 0.02 * view.slow("frequency", 60.0),
             "energy": view["energy"],
         }

@@ -25,7 +25,7 @@ from simulator.equipment.base import EquipmentConfig
 from simulator.faults import Effect, FaultKind, WearFault
 from simulator.grid import Floats
 from simulator.process.cold_chain import KineticRecorder, capacity, defrost_heat, demand, excess, swing
-from simulator.process.districts import DISTRICTS, road_m
+from simulator.process.districts import DISTRICTS, nearest, road_m
 from simulator.state import Column, Ramp, Relax, Step
 from simulator.states import COMMON, STATES, State
 from simulator.view import View
@@ -38,6 +38,8 @@ _SETTLED_K = 0.02
 _FREE_KMH = 38.0
 _HOME = "songpa"
 _LIMIT_CEL = 8.0
+_WET_SLOWER = 0.15  # share of the pace that rain costs (assumption)
+_AT_REST = 0.3  # wear of a unit that hardly runs, share of that at a third of its capacity (assumption)
 _UNIT_OFF = frozenset({State.FAILED, State.MAINTENANCE})
 
 DOOR = {0: "closed", 1: "open"}
@@ -97,6 +99,8 @@ class VanConfig(EquipmentConfig):
         ns after the first pallet at which it departs, full or not.
     celsius
         Set-point of the box.
+    fleet
+        Vehicles of its carrier underway that it stands for: so many does it add to traffic.
     """
 
     kind: Literal["van"] = "van"
@@ -104,6 +108,7 @@ class VanConfig(EquipmentConfig):
     capacity: int = Field(default=6, ge=1, le=40)
     patience: Duration = Field(default=4 * 3600 * NS, ge=0)
     celsius: float = Field(default=4.0, ge=-25, le=15)
+    fleet: float = Field(default=100.0, ge=0, le=10_000)
     unit: BearingWear = BearingWear(life_h=700.0, growth=2.5)
 
     label: ClassVar[Name] = Name("냉장 밴", "Refrigerated van")
@@ -165,6 +170,8 @@ class Van(Asset):
         self._look()
         self._stops = list(self.config.route)
         self._pace = (0.0, 0.0, 0.0)
+        self._zones: tuple[int, int] = (0, 0)
+        self._underway = False
         self._home = DISTRICTS[_HOME]
         if self.spec.position is not None:
             self._home = (self.spec.position.lat, self.spec.position.lon)
@@ -207,20 +214,24 @@ class Van(Asset):
     def _deliver(self) -> Steps:
         """Drive the stops, which a command may change on the way."""
         while self._stops:
-            yield from self._drive(DISTRICTS[self._stops.pop(0)])
+            stop = self._stops.pop(0)
+            yield from self._drive(DISTRICTS[stop])
             load = self.get("load")
             count = float(np.ceil(load / (len(self._stops) + 1)))
             yield from self._dwell(120.0 + 100.0 * count, 1.0)
             self.put("load", load - count)
+            self.tell("delivery", f"stop={stop} pallets={count:.0f} left={load - count:.0f}")
             self.put("delivered", self.get("delivered") + count)
 
     def _drive(self, there: tuple[float, float]) -> Steps:
         here = (self.get("lat"), self.get("lon"))
         metres = road_m(here, there)
         pace = _FREE_KMH * (1.0 - 0.45 * self.host.weather.now("traffic", self.now))
+        pace *= 1.0 - _WET_SLOWER * min(self.host.weather.now("rain", self.now), 1.0)
         pace = max(8.0, pace * float(1.0 + 0.12 * self.draws("road").standard_normal()))
         s = max(metres / (pace / 3.6), 1.0)
         yield from self.up()
+        self._zones = _zones(here, there)
         self._pace = ((there[0] - here[0]) / s, (there[1] - here[1]) / s, pace)
         self.enter(State.RUNNING)
         self._move()
@@ -239,6 +250,13 @@ class Van(Asset):
         self.ramp("lon", east)
         self.ramp("odometer", pace / 3600.0)
         self.put("speed", pace)
+        self._join_traffic(pace > 0)
+
+    def _join_traffic(self, underway: bool) -> None:
+        """Count on the roads of both ends of the way while it moves."""
+        if underway != self._underway:
+            self._underway = underway
+            self.host.weather.roads.change(self._zones, self.now, self.config.fleet * (1.0 if underway else -1.0))
 
     def _dwell(self, s: float, share: float) -> Steps:
         """Stand with the door open; ``share`` of the outside air comes in."""
@@ -247,6 +265,10 @@ class Van(Asset):
         self._door(share)
         yield from self.work(s)
         self._door(0.0)
+
+    def stress(self, component: str) -> float:
+        """Wear with the duty: a hot day costs the unit more of its life (1 at a third of its capacity)."""
+        return _AT_REST + (1.0 - _AT_REST) * 3.0 * min(float(demand(self._lift(), self.get("fault.door_seal"))), 1.0)
 
     # --- the box ---------------------------------------------------------------------------------------------
 
@@ -272,6 +294,7 @@ class Van(Asset):
         """Look at what changes slowly: once an hour is enough for events."""
         self._ambient = self.host.weather.now("temperature", self.now)
         self._left = capacity(self.components["compressor"].wear)
+        self.adapt_wear()
 
     def _lift(self) -> float:
         return self._ambient - self.get("setpoint")
@@ -332,6 +355,12 @@ class Van(Asset):
     def truth(cls, stream: str, view: View) -> Mapping[str, NDArray[Any] | float]:
         """Return true values of a stream."""
         return _cold(view) if stream == "cold" else _drive(view)
+
+
+def _zones(here: tuple[float, float], there: tuple[float, float]) -> tuple[int, int]:
+    """Return the districts of both ends of a way."""
+    found = nearest(np.array([here[0], there[0]]), np.array([here[1], there[1]]))
+    return int(found[0]), int(found[1])
 
 
 _BOX = ("target", "door_heat", "idle_heat")

@@ -12,8 +12,8 @@ import pytest
 from core.clock import NS
 from core.config import load
 from simulator.domain import DomainConfig
-from simulator.environment import DAY, is_workday
 from simulator.fleet import Sampling
+from simulator.holidays import DAY, is_workday
 from simulator.process.districts import DISTRICTS
 from simulator.world import World, WorldConfig
 from tests.sim_worlds import START
