@@ -20,11 +20,11 @@ from core.config import Duration
 from core.errors import CommandRefused
 from core.spec import CommandSpec, Name
 from simulator.asset import Asset, Steps, Work
-from simulator.channels import Sensor, Stream, counted, enumerated, measured
+from simulator.channels import Stream
 from simulator.equipment.base import EquipmentConfig
+from simulator.equipment.van_streams import BOX, COLD, DRIVE, RECORDER, UNIT_OFF, truth
 from simulator.faults import Effect, FaultKind, WearFault
-from simulator.grid import Floats
-from simulator.process.cold_chain import KineticRecorder, capacity, defrost_heat, demand, excess, swing
+from simulator.process.cold_chain import KineticRecorder, capacity, defrost_heat, demand, excess
 from simulator.process.districts import DISTRICTS, nearest, road_m
 from simulator.state import Column, Ramp, Relax, Step
 from simulator.states import COMMON, STATES, State
@@ -40,50 +40,6 @@ _HOME = "songpa"
 _LIMIT_CEL = 8.0
 _WET_SLOWER = 0.15  # share of the pace that rain costs (assumption)
 _AT_REST = 0.3  # wear of a unit that hardly runs, share of that at a third of its capacity (assumption)
-_UNIT_OFF = frozenset({State.FAILED, State.MAINTENANCE})
-
-DOOR = {0: "closed", 1: "open"}
-
-COLD = Stream(
-    "cold",
-    (
-        enumerated("state", STATES, ko="상태", en="State"),
-        enumerated("door", DOOR, ko="문", en="Door"),
-        measured("setpoint", "temperature", "Cel", -30, 20, ko="설정 온도", en="Set-point"),
-        measured(
-            "box_temp", "temperature", "Cel", -30, 50,
-            Sensor(lag="45s", bias=0.15, noise=0.05, drift=0.1, resolution=0.1, dropout=2e-4),
-            ko="적재함 온도", en="Air in the box", accuracy=1.0,
-        ),
-        measured(
-            "product_temp", "temperature", "Cel", -30, 50,
-            Sensor(lag="8m", bias=0.15, noise=0.03, drift=0.1, resolution=0.1),
-            ko="제품 온도", en="Goods", accuracy=1.0,
-        ),
-        measured("mkt", "temperature", "Cel", -30, 50, Sensor(resolution=0.01),
-                 ko="평균 동역학 온도(24시간)", en="Mean kinetic temperature of 24 h"),
-        measured("duty", "ratio", "%", 0, 100, Sensor(noise=0.8, resolution=0.1),
-                 ko="냉동기 가동률", en="Duty of the unit", group="health"),
-        measured(
-            "compressor_current", "current", "A", 0, 60,
-            Sensor(lag="1s", gain=0.01, noise=0.1, resolution=0.01),
-            ko="압축기 전류", en="Compressor current", group="health",
-        ),
-    ),
-    period=5 * NS,
-)  # fmt: skip
-DRIVE = Stream(
-    "drive",
-    (
-        measured("latitude", "latitude", "deg", -90, 90, Sensor(noise=2e-5, resolution=1e-6), ko="위도", en="Latitude"),
-        measured("longitude", "longitude", "deg", -180, 180, Sensor(noise=2.5e-5, resolution=1e-6),
-                 ko="경도", en="Longitude"),
-        measured("speed", "speed", "km/h", 0, 120, Sensor(noise=0.3, resolution=0.1), ko="속도", en="Speed"),
-        counted("odometer", "distance", "km", ko="주행 거리", en="Odometer"),
-        measured("load", "count", "1", 0, 40, ko="적재 팔레트", en="Pallets on board"),
-        counted("delivered", "count", ko="배송 팔레트", en="Pallets delivered"),
-    ),
-)  # fmt: skip
 
 
 class VanConfig(EquipmentConfig):
@@ -127,7 +83,7 @@ class VanConfig(EquipmentConfig):
 
     def streams(self) -> tuple[Stream, ...]:
         """Return its streams."""
-        return (COLD, DRIVE)
+        return (COLD, RECORDER, DRIVE)
 
     def wears(self) -> dict[str, WearModel]:
         """Return its one wearing component."""
@@ -161,7 +117,7 @@ class Van(Asset):
         "door_seal": Effect(0.6, label=Name("문 패킹 손상", "Damaged door seal")),
         "door_left_open": Effect(1.0, label=Name("문 열림 방치", "Door left open")),
     }
-    working: ClassVar[frozenset[State]] = frozenset(State) - _UNIT_OFF
+    working: ClassVar[frozenset[State]] = frozenset(State) - UNIT_OFF
     config: VanConfig
 
     def run(self) -> Steps:
@@ -275,9 +231,9 @@ class Van(Asset):
     def on_state(self, old: State, new: State) -> None:
         """Stop moving when down; the unit is off after a failure and in maintenance."""
         self._move()
-        if (old in _UNIT_OFF) != (new in _UNIT_OFF):
+        if (old in UNIT_OFF) != (new in UNIT_OFF):
             self._note()
-            self.relax("idle_heat", self._lift() if new in _UNIT_OFF else 0.0)
+            self.relax("idle_heat", self._lift() if new in UNIT_OFF else 0.0)
 
     def on_effect(self, fault: str, size: float) -> None:
         """Open and close the door that is left open."""
@@ -319,7 +275,7 @@ class Van(Asset):
         t = self._noted + (np.arange(pieces, dtype=np.int64) * 2 + 1) * span // (2 * pieces)
         steady = excess(demand(self._lift(), self.get("fault.door_seal")), self._left)
         cel = defrost_heat(t) + steady
-        for name in _BOX:
+        for name in BOX:
             settled = self._table.rate(self._row, name)
             if abs(self._table.get(self._row, name, self._noted) - settled) < _SETTLED_K:
                 cel += settled
@@ -336,7 +292,7 @@ class Van(Asset):
 
     def _set_point(self, command: Command) -> str:
         cel = self.number(command, "celsius", -25.0, 15.0)
-        if self.state in _UNIT_OFF:
+        if self.state in UNIT_OFF:
             raise CommandRefused(f"interlock: the unit is off ({STATES[self.state]})")
         self._note()
         self.put("setpoint", cel)
@@ -354,48 +310,10 @@ class Van(Asset):
     @classmethod
     def truth(cls, stream: str, view: View) -> Mapping[str, NDArray[Any] | float]:
         """Return true values of a stream."""
-        return _cold(view) if stream == "cold" else _drive(view)
+        return truth(stream, view)
 
 
 def _zones(here: tuple[float, float], there: tuple[float, float]) -> tuple[int, int]:
     """Return the districts of both ends of a way."""
     found = nearest(np.array([here[0], there[0]]), np.array([here[1], there[1]]))
     return int(found[0]), int(found[1])
-
-
-_BOX = ("target", "door_heat", "idle_heat")
-
-
-def _cold(view: View) -> dict[str, NDArray[Any]]:
-    ambient = view.env("temperature")
-    target = view["target"]
-    off = view.is_state(*_UNIT_OFF)
-    left = capacity(view.wear("compressor"))
-    need = demand(ambient - target, view.fault("door_seal"))
-    duty = np.minimum(need / left, 1.0) * (1.0 - off)
-    ripple, on = swing(view.t, duty)
-    heat = view["door_heat"] + view["idle_heat"] + (defrost_heat(view.t) + ripple + excess(need, left)) * (1.0 - off)
-    warmest = np.maximum(ambient - target, 4.0)
-    box = target + np.clip(heat, -warmest, warmest)
-    return {
-        "state": view["state"],
-        "door": view["door"],
-        "setpoint": view["setpoint"],
-        "box_temp": box,
-        "product_temp": box,
-        "mkt": view["mkt"],
-        "duty": 100.0 * duty,
-        "compressor_current": on * (9.0 + 6.0 * need + 3.0 * view.wear("compressor")) * (1.0 - off) + 0.4,
-    }
-
-
-def _drive(view: View) -> dict[str, Floats]:
-    flowing = np.clip(1.0 + 0.5 * view.slow("road", 25.0), 0.0, 1.6)
-    return {
-        "latitude": view["lat"],
-        "longitude": view["lon"],
-        "speed": view["speed"] * flowing,
-        "odometer": view["odometer"],
-        "load": view["load"],
-        "delivered": view["delivered"],
-    }
