@@ -111,7 +111,7 @@ class ClimateConfig(Config):
     rain_days: Months = (6.1, 5.8, 7.0, 8.4, 8.6, 9.9, 16.3, 14.7, 9.1, 6.1, 8.8, 7.8)
     heat_wave: ChanceConfig = _chance(10, (2, 8), (3.0, 6.0), 0, 0, 0, 0, 0, 0.05, 0.45, 0.45, 0.03, 0, 0, 0)
     cold_wave: ChanceConfig = _chance(10, (2, 5), (4.0, 8.0), 0.45, 0.3, 0.05, 0, 0, 0, 0, 0, 0, 0, 0.1, 0.4)
-    dust: ChanceConfig = _chance(5, (0.6, 1.8), (3.0, 9.0), 0.03, 0.06, 0.15, 0.15, 0.12, 0, 0, 0, 0, 0, 0.05, 0.05)
+    dust: ChanceConfig = _chance(5, (0.6, 1.8), (2.5, 6.5), 0.03, 0.06, 0.15, 0.15, 0.12, 0, 0, 0, 0, 0, 0.05, 0.05)
     haze: ChanceConfig = _chance(5, (1, 4), (1.4, 2.6), 0.45, 0.45, 0.45, 0.4, 0.1, 0, 0, 0, 0, 0.1, 0.4, 0.45)
     chance: bool = True
     spells: tuple[SpellConfig, ...] = ()

@@ -21,6 +21,7 @@ from simulator.channels import Sensor, Stream, counted, enumerated, measured
 from simulator.environment import by_table, hour_of_day
 from simulator.equipment.base import EquipmentConfig
 from simulator.faults import Effect, FaultKind
+from simulator.grid import Floats, Ints
 from simulator.holidays import is_workday
 from simulator.state import Column, Ramp, Step
 from simulator.states import COMMON, DERATE, STATES, State
@@ -50,6 +51,14 @@ LOAD = Stream(
     ),
     period=10 * NS,
 )  # fmt: skip
+
+
+def household_kw(utc: Ints, celsius: Floats) -> Floats:
+    """Return the mean load of a household in kW at UTC ns and outside temperatures (Cel)."""
+    hour = hour_of_day(utc)
+    kw = np.where(is_workday(utc), by_table(_WORKDAY, hour), by_table(_DAY_OFF, hour))
+    weather = 0.06 * np.maximum(celsius - 25.0, 0.0) + 0.008 * np.maximum(5.0 - celsius, 0.0)
+    return np.asarray(kw * (1.0 + weather), dtype=np.float64)
 
 
 class MeterConfig(EquipmentConfig):
@@ -96,11 +105,8 @@ class Meter(Asset):
     def _household(self, ahead_s: float = 0.0) -> float:
         """Return the load of all households in kW."""
         t = self.now + round(ahead_s * NS)
-        utc = np.array([self.host.start + t])
-        hour = hour_of_day(utc)
-        kw = by_table(_WORKDAY if bool(is_workday(utc)[0]) else _DAY_OFF, hour)[0]
-        warm = self.host.weather.now("temperature", t)
-        return float(kw * self.config.households * (1.0 + 0.06 * max(warm - 25.0, 0.0) + 0.008 * max(5.0 - warm, 0.0)))
+        utc, warm = np.array([self.host.start + t]), np.array([self.host.weather.now("temperature", t)])
+        return float(household_kw(utc, warm)[0] * self.config.households)
 
     def on_state(self, old: State, new: State) -> None:
         """Count what is taken."""

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from simulator.fleet import Fleet
 
 # monthly medians of PM10 in Seoul without haze, ug/m3: high in winter and spring, low in August and September
-_PM10 = (42.0, 41.0, 46.0, 43.0, 41.0, 34.0, 28.0, 25.0, 25.0, 32.0, 40.0, 40.0)
+_PM10 = (38.0, 37.0, 41.0, 38.0, 36.0, 30.0, 25.0, 22.0, 22.0, 29.0, 37.0, 36.0)
 # by hour of the day, relative in logarithm: maximum at 10-11 h, flat 14-20 h
 _COURSE = (0.2, 0.0, -0.2, -0.4, -0.5, -0.5, -0.3, 0.1, 0.6, 0.9, 1.0, 0.9,
            0.5, 0.1, -0.3, -0.4, -0.4, -0.4, -0.4, -0.3, -0.1, 0.2, 0.3, 0.3)  # fmt: skip
