@@ -86,7 +86,7 @@ def _value(match: re.Match[str], values: Mapping[str, str]) -> str:
 
 
 class DeployedBroker:
-    """A real mosquitto with ``configs/deploy/mosquitto.conf``; files and port are the test's. Opened with ``async with``."""
+    """A real mosquitto with ``configs/deploy/mosquitto.conf`` on files and a port of the test. ``async with``."""
 
     def __init__(self, program: str, folder: Path, port: int) -> None:
         self.folder, self.port = folder, port
