@@ -131,6 +131,7 @@ app.add_typer(cli_models.app, name="models")
 app.add_typer(cli_security.certs, name="certs")
 app.add_typer(cli_security.users, name="users")
 app.command()(cli_security.audit)
+app.command()(cli_security.equip)
 app.add_typer(cli_bench.app, name="bench")
 cli_roles.register(app)
 

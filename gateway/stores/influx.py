@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from core.batch import Batch
 from core.catalog import Catalog
 from core.config import Config
-from core.errors import StoreError, StoreUnavailable
+from core.errors import ConfigError, StoreError, StoreUnavailable
 from core.ports import Note
 from core.spec import DeviceSpec
 from gateway import notes as notes_json
@@ -189,8 +189,25 @@ def _judged(error: Any, url: str) -> StoreError:
 
 
 def _token(text: str) -> str:
+    if text.startswith("${") and text.endswith("}"):
+        return from_environment(text[2:-1])
+    return text
+
+
+def from_environment(name: str) -> str:
+    """Return a secret: of the environment, or of the file that ``<name>_FILE`` names; empty where neither is there.
+
+    Raises
+    ------
+    ConfigError
+        If the file cannot be read.
+    """
     import os
 
-    if text.startswith("${") and text.endswith("}"):
-        return os.environ.get(text[2:-1], "")
-    return text
+    file = os.environ.get(f"{name}_FILE", "")
+    if not file:
+        return os.environ.get(name, "")
+    try:
+        return Path(file).read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise ConfigError(f"{name}_FILE", f"{file}: {error.strerror}", "name a file that this user can read") from error
