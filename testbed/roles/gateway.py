@@ -6,11 +6,13 @@ import asyncio
 import gc
 import sys
 from collections.abc import Mapping
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
 from core.catalog import Catalog
 from core.ports import Source
+from gateway.endpoint import Endpoint
 from gateway.kinds import SourceConfig
 from gateway.service import Gateway
 from gateway.sources.memory import MemorySourceConfig
@@ -52,9 +54,13 @@ async def run(folder: RunFolder, control: Control, places: Mapping[str, object] 
     reporting = asyncio.create_task(_report(gateway, folder, control), name="report")
     gc.collect()
     gc.freeze()  # what start-up made lives as long as the process: no collection need look at it again
-    control.say("ready")
     try:
-        await _serve(gateway, serving, control)
+        async with AsyncExitStack() as stack:
+            if config.endpoint is not None:
+                endpoint = await stack.enter_async_context(Endpoint(config.endpoint, gateway.snapshot))
+                control.say("told", text=f"health and figures at http://{config.endpoint.host}:{endpoint.port}/metrics")
+            control.say("ready")
+            await _serve(gateway, serving, control)
     finally:
         reporting.cancel()
         await asyncio.gather(reporting, return_exceptions=True)
