@@ -177,9 +177,9 @@ def stations_of(domains: Iterable[DomainConfig], root: int) -> list[Station]:
     return stations(
         pair
         for domain in domains
-        for pair in devices(
-            domain.model_copy(update={"equipment": tuple(e for e in domain.equipment if "modbus" in e.protocols)}), root
-        )
+        if any("modbus" in entry.protocols for entry in domain.equipment)
+        for pair in devices(domain, root)  # whole: lines and sensors name entries that may speak something else
+        if "modbus" in pair[0].protocols
     )
 
 
