@@ -70,6 +70,17 @@ def mqtt(
     _run("mqtt", lambda tell: asyncio.run(measure.measure(messages, blocks, seconds, devices, tell)), as_json)
 
 
+@app.command()
+def store(
+    rows: Annotated[int, typer.Option(min=20_000, help="Rows of five values.")] = 200_000,
+    as_json: AsJson = False,
+) -> None:
+    """Write rows into DuckDB and InfluxDB; the latter beside posting ready-made lines by plain HTTP."""
+    from testbed.bench import store as measure
+
+    _run("store", lambda tell: measure.measure(rows, tell), as_json)
+
+
 def _run(name: str, work: Callable[[Callable[[str], None]], Mapping[str, Any]], as_json: bool) -> None:
     """Measure and show; the load of the machine is told as of before."""
     from testbed.bench.machine import machine
