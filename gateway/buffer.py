@@ -35,6 +35,8 @@ FILE = "buffer.sqlite"
 DRAINED = "drained.json"
 ROWS, NOTES = 0, 1
 TRIM_AT_ONCE = 5_000
+PIECE = 200
+SNAPSHOT_SHARE = 500  # a snapshot takes at most 1/500 of the time
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS records (
   pos INTEGER PRIMARY KEY, kind INTEGER NOT NULL, arrived INTEGER NOT NULL, sent INTEGER NOT NULL, blob BLOB NOT NULL);
@@ -124,6 +126,7 @@ class Buffer:
         self._saved: dict[str, DeviceSpec] = {}
         self._saved_streams = 0
         self._snapshot_at = 0
+        self._snapshot_due = config.snapshot_every
         self._snapshot_pos = 0
         self._trimmed_at = 0
         self._queue: queue.SimpleQueue[Group | None] = queue.SimpleQueue()
@@ -187,21 +190,27 @@ class Buffer:
                 told = True
             await asyncio.sleep(0.05)
 
-    def put(self, entries: list[Entry], births: bool = False, snapshot: dict[str, Any] | None = None) -> Group:
-        """Queue a group for commit and return it; ``group.done`` resolves after the commit."""
+    def put(
+        self, entries: list[Entry], births: bool = False, snapshot: dict[str, Any] | None = None, took: int = 0
+    ) -> Group:
+        """Queue a group for commit and return it; ``group.done`` resolves after the commit.
+
+        ``took``: ns that the snapshot took; the next one waits until that is a small share of the time.
+        """
         assert self._loop is not None
         group = Group(entries, self._loop.create_future(), snapshot=snapshot)
         if births or len(self.catalog.streams) > self._saved_streams:
             self._note_births(group)
         if snapshot is not None:
             self._snapshot_at = mono_ns()
+            self._snapshot_due = max(self.config.snapshot_every, SNAPSHOT_SHARE * took)
         self.queued += 1
         self._queue.put(group)
         return group
 
     def wants_snapshot(self, now: int) -> bool:
         """Tell whether it is time for a snapshot; ``now`` is monotonic ns."""
-        return now - self._snapshot_at > self.config.snapshot_every
+        return now - self._snapshot_at > self._snapshot_due
 
     def _note_births(self, group: Group) -> None:
         for path, device in self.catalog.devices.items():
@@ -284,7 +293,7 @@ class Buffer:
                     rows.append((pos, *entry.pack()))
                     size += len(rows[-1][4])
                 if group.snapshot is not None:
-                    self._save("snapshot", pos, json.dumps(group.snapshot))
+                    self._save("snapshot", pos, _text(group.snapshot))
             db.executemany("INSERT INTO records VALUES (?, ?, ?, ?, ?)", rows)
         self.position = pos
         for group in groups:
@@ -363,6 +372,15 @@ def _connect(path: Path, synchronous: str) -> sqlite3.Connection:
     db.execute("PRAGMA journal_size_limit=67108864")
     db.executescript(_SCHEMA)
     return db
+
+
+def _text(value: Any) -> str:
+    """Return JSON, made in pieces: during one call for all of it the event loop's thread could do nothing."""
+    if isinstance(value, dict):
+        return "{" + ",".join(f"{json.dumps(str(key))}:{_text(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list) and len(value) > PIECE:
+        return "[" + ",".join(json.dumps(value[i : i + PIECE])[1:-1] for i in range(0, len(value), PIECE)) + "]"
+    return json.dumps(value)
 
 
 def _size(group: Group) -> int:

@@ -81,6 +81,19 @@ def store(
     _run("store", lambda tell: measure.measure(rows, tell), as_json)
 
 
+@app.command()
+def loop(
+    for_: Annotated[str, typer.Option("--for", help="How long, e.g. 60s.")] = "15s",
+    readers: Annotated[int, typer.Option(min=0, max=50, help="Readers of the live page.")] = 5,
+    training: Annotated[bool, typer.Option(help="Train a model meanwhile.")] = True,
+    as_json: AsJson = False,
+) -> None:
+    """From a value's publication to the command in the inbox, in a busy run; beside a bare echo on its broker."""
+    from testbed.bench import loop as measure
+
+    _run("loop", lambda tell: measure.measure(parse_duration(for_) / NS, readers, training, tell), as_json)
+
+
 def _run(name: str, work: Callable[[Callable[[str], None]], Mapping[str, Any]], as_json: bool) -> None:
     """Measure and show; the load of the machine is told as of before."""
     from testbed.bench.machine import machine

@@ -103,6 +103,7 @@ async def gateway(job: Mapping[str, Any]) -> None:
     from gateway.kinds import GatewayConfig
     from gateway.service import Gateway
     from gateway.sources.mqtt import MqttSource, MqttSourceConfig
+    from testbed.roles.gateway import SWITCH_S
 
     now = wall_ns()
     catalog = Catalog()
@@ -118,6 +119,7 @@ async def gateway(job: Mapping[str, Any]) -> None:
         await _nap(deadline)
     gc.collect()
     gc.freeze()
+    sys.setswitchinterval(SWITCH_S)  # as the gateway role does
     say("ready")
     deadline = mono_ns() + round(job["timeout"] * NS)
     while not counts["received"] and mono_ns() < deadline:
@@ -169,9 +171,9 @@ def train(job: Mapping[str, Any]) -> None:
     import numpy as np
 
     from analytics.detectors.isolation import IsolationConfig
-    from testbed.children import step_back
+    from testbed.children import BACKGROUND, step_back
 
-    step_back(0)
+    step_back(0, BACKGROUND["history"])
     ended = threading.Event()
     threading.Thread(target=lambda: (sys.stdin.read(), ended.set()), daemon=True).start()
     x = np.random.default_rng(3).normal(size=(20_000, 20))
