@@ -19,6 +19,7 @@ from testbed import (
     cli_chamber,
     cli_evaluate,
     cli_features,
+    cli_fuzz,
     cli_modbus,
     cli_roles,
     cli_security,
@@ -129,6 +130,7 @@ app.add_typer(cli_security.users, name="users")
 app.command()(cli_security.audit)
 app.add_typer(cli_bench.app, name="bench")
 cli_roles.register(app)
+cli_fuzz.register(app)
 
 
 def main() -> None:

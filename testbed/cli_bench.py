@@ -58,7 +58,9 @@ def mqtt(
     messages: Annotated[int, typer.Option(min=1_000, help="Messages of one row.")] = 40_000,
     blocks: Annotated[int, typer.Option(min=10, help="Messages of 1,000 rows.")] = 600,
     for_: Annotated[str, typer.Option("--for", help="How long the fleet sends, e.g. 5m.")] = "10s",
-    devices: Annotated[int, typer.Option(min=20, help="Devices of the fleet, a row of 5 values a second each.")] = 5_000,
+    devices: Annotated[
+        int, typer.Option(min=20, help="Devices of the fleet, a row of 5 values a second each.")
+    ] = 5_000,
     as_json: AsJson = False,
 ) -> None:
     """Take messages in, QoS 1, validated and buffered, into DuckDB; beside a bare subscriber that only counts."""

@@ -39,6 +39,8 @@ RULE = {
     "when": {"kind": "crossing", "stream": "signal", "channel": "green_left", "op": ">", "value": -1.0},
     "then": {"command": "extend_green", "args": {"seconds": 1}},
     "repeat": True,
+    "max_age": "30s",  # a busy machine may lag: late rows are measured as well
+    "expires": "30s",
     "cooldown": "2s",
     "min_interval": "50ms",
 }
@@ -49,7 +51,9 @@ def measure(seconds: float, readers: int, training: bool, tell: Tell) -> dict[st
     with tempfile.TemporaryDirectory(prefix="testbed-bench-") as folder:
         scenario = Path(folder) / "loop.yaml"
         scenario.write_text(yaml.safe_dump(_scenario()), encoding="utf-8")
-        tell(f"{seconds:g} s of a city of {COPIES} Seouls, {readers} readers, a model {'' if training else 'not '}in training")
+        tell(
+            f"{seconds:g} s of a city of {COPIES} Seouls, {readers} readers, a model {'' if training else 'not '}in training"
+        )
         up = _start(scenario, Path(folder), seconds + WARM_S)
         try:
             manifest = _ready(Path(folder), up)

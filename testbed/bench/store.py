@@ -55,7 +55,9 @@ def measure(rows: int, tell: Tell) -> dict[str, dict[str, float | str]]:
         found["duckdb"] = {"values_per_s": round(_rate(store, catalog, batches))}
         with server(Path(folder)) as place:
             if place is None:
-                found["influxdb"] = {"skipped": "no server: set INFLUXDB_URL, or put influxd on the path (IIOT_INFLUXD)"}
+                found["influxdb"] = {
+                    "skipped": "no server: set INFLUXDB_URL, or put influxd on the path (IIOT_INFLUXD)"
+                }
                 return found
             tell(f"the same into {place.url}")
             found["influxdb"] = _influx(place, Path(folder), catalog, batches, tell)
@@ -110,9 +112,7 @@ def _plain(config: InfluxConfig, requests: Sequence[Sequence[bytes]], batches: S
     began = mono_ns()
     for bodies in requests:
         for body in bodies:
-            connection.request(
-                "POST", f"/api/v2/write?{query}", body, {"Authorization": f"Token {config.token}"}
-            )
+            connection.request("POST", f"/api/v2/write?{query}", body, {"Authorization": f"Token {config.token}"})
             answer = connection.getresponse()
             text = answer.read()
             if answer.status >= 300:
