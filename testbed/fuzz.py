@@ -25,6 +25,7 @@ from core.catalog import Catalog
 from core.clock import MS, NS, RunClock, mono_ns, wall_ns
 from core.config import parse, read_yaml
 from core.errors import ConfigError
+from core.ports import Source
 from gateway.kinds import GatewayConfig
 from gateway.limits import Limits
 from gateway.service import Gateway
@@ -46,9 +47,23 @@ from wire.sparkplug.life import bdseq_metric
 from wire.sparkplug.payload import Metric, Payload, encode
 
 ROUND = 500
-SETTLE_S = 20.0
+SETTLE_S = 60.0
 #: share of the payloads; MQTT gets the rest
 SPARKPLUG, MODBUS, CONFIGS = 0.3, 0.2, 0.01
+_MODELS: dict[str, type[ScenarioConfig | DomainConfig]] = {"scenarios": ScenarioConfig, "domains": DomainConfig}
+_KINDS: tuple[topics.Kind, ...] = (
+    "data",
+    "data",
+    "data",
+    "data",
+    "data",
+    "data",
+    "birth",
+    "state",
+    "event",
+    "result",
+    "request",
+)
 CONFIG_DIR = Path(__file__).parents[1] / "configs"
 LIMITS = Limits(rate=1e9, burst=1e9, devices=200, streams=1_000, channels=10_000, unborn=100)
 #: what the mutations begin with; %t is now in ms, %s a row number
@@ -115,7 +130,7 @@ class Fuzz:
         logging.getLogger("gateway").setLevel(logging.CRITICAL)  # each refusal is counted; nobody reads 100,000 lines
         began = mono_ns()
         broker, catalog, now = MemoryBroker(), Catalog(), wall_ns()
-        sources = {
+        sources: dict[str, Source] = {
             "mqtt": MqttSource(MqttSourceConfig(limits=LIMITS), catalog, open_session=broker.open),
             "sparkplug": SparkplugSource(SparkplugSourceConfig(reorder=50 * MS), catalog, open_session=broker.open),
         }
@@ -123,7 +138,7 @@ class Fuzz:
         serving = asyncio.create_task(gateway.run())
         device = broker.open(MqttConfig(client_id="fuzz"), None)
         await device.connect()
-        while any(state.state != "connected" for state in gateway.states.values()):
+        while any(state.state != "connected" for state in gateway.states.values()):  # noqa: ASYNC110
             await asyncio.sleep(0.01)
         rounds = max(2, -(-self.count // ROUND))
         for n in range(rounds):
@@ -163,7 +178,7 @@ class Fuzz:
 
     def _mqtt(self) -> tuple[str, bytes]:
         rng, device = self.rng, self.rng.choice(self._devices)
-        kind = rng.choice(("data",) * 6 + ("birth", "state", "event", "result", "request"))
+        kind = rng.choice(_KINDS)
         self._seq += 1
         if kind == "birth":
             payload = encode_birth(device, load.SID)
@@ -207,7 +222,7 @@ class Fuzz:
 
     def _config(self) -> None:
         file, tree = self.rng.choice(self._configs)
-        model = {"scenarios": ScenarioConfig, "domains": DomainConfig}.get(file.parent.name)
+        model: type[ScenarioConfig | DomainConfig] | None = _MODELS.get(file.parent.name)
         if model is None:
             return
         self.out.sent["config"] += 1

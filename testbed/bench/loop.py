@@ -51,9 +51,7 @@ def measure(seconds: float, readers: int, training: bool, tell: Tell) -> dict[st
     with tempfile.TemporaryDirectory(prefix="testbed-bench-") as folder:
         scenario = Path(folder) / "loop.yaml"
         scenario.write_text(yaml.safe_dump(_scenario()), encoding="utf-8")
-        tell(
-            f"{seconds:g} s of a city of {COPIES} Seouls, {readers} readers, a model {'' if training else 'not '}in training"
-        )
+        tell(f"{seconds:g} s of a city of {COPIES} Seouls, {readers} readers, training: {training}")
         up = _start(scenario, Path(folder), seconds + WARM_S)
         try:
             manifest = _ready(Path(folder), up)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -31,6 +32,8 @@ async def measure(messages: int, blocks: int, seconds: float, fleet: int, tell: 
     """
     with tempfile.TemporaryDirectory(prefix="testbed-bench-") as folder:
         found: dict[str, dict[str, float]] = {}
+        for part in ("one", "many", "steady"):
+            os.mkdir(os.path.join(folder, part))
         tell(f"{messages:,} messages of one row")
         found["one_row"] = await _beside(Path(folder) / "one", {"messages": messages, "devices": 200, "rows": 1}, tell)
         tell(f"{blocks:,} messages of 1,000 rows")
@@ -44,7 +47,6 @@ async def measure(messages: int, blocks: int, seconds: float, fleet: int, tell: 
 
 async def _beside(folder: Path, job: dict[str, Any], tell: Tell) -> dict[str, float]:
     """Send the same load to the floor and to the gateway, one after the other."""
-    folder.mkdir(parents=True)
     floor = await _with_broker(folder / "floor", lambda crew, url: _floor(crew, {**job, "url": url}))
     tell(f"  a bare subscriber: {job['messages'] / floor['seconds']:,.0f} messages/s")
     ours = await _with_broker(folder / "ours", lambda crew, url: _gateway(crew, {**job, "url": url}, folder))
@@ -97,7 +99,6 @@ def _gateway(members: Crew, job: dict[str, Any], folder: Path) -> dict[str, floa
 
 
 async def _steady(folder: Path, fleet: int, seconds: float) -> dict[str, float]:
-    folder.mkdir(parents=True)
     job = {"messages": 0, "rows": 1, "devices": fleet, "seconds": seconds, "wanted": round(seconds) * fleet}
     ours = await _with_broker(folder / "broker", lambda crew, url: _gateway(crew, {**job, "url": url}, folder))
     return {

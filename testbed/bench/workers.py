@@ -122,10 +122,10 @@ async def gateway(job: Mapping[str, Any]) -> None:
     sys.setswitchinterval(SWITCH_S)  # as the gateway role does
     say("ready")
     deadline = mono_ns() + round(job["timeout"] * NS)
-    while not counts["received"] and mono_ns() < deadline:
+    while not counts["received"] and mono_ns() < deadline:  # noqa: ASYNC110 - nobody signals counts
         await asyncio.sleep(_POLL_S)
     first, cpu = mono_ns(), time.process_time()
-    while counts["received"] < job["wanted"] and mono_ns() < deadline:
+    while counts["received"] < job["wanted"] and mono_ns() < deadline:  # noqa: ASYNC110
         await asyncio.sleep(_POLL_S)
     seconds, cpu = (mono_ns() - first) / NS, time.process_time() - cpu
     # what is in flight is committed and acknowledged before the figures are told
@@ -175,7 +175,12 @@ def train(job: Mapping[str, Any]) -> None:
 
     step_back(0, BACKGROUND["history"])
     ended = threading.Event()
-    threading.Thread(target=lambda: (sys.stdin.read(), ended.set()), daemon=True).start()
+
+    def listen_for_end() -> None:
+        sys.stdin.read()
+        ended.set()
+
+    threading.Thread(target=listen_for_end, daemon=True).start()
     x = np.random.default_rng(3).normal(size=(20_000, 20))
     say("ready")
     fits = 0
