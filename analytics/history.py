@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
 import pyarrow as pa
 
+from analytics.windows import Windows
 from core.batch import Batch
 from core.catalog import Catalog
 from core.command import Event
@@ -84,6 +85,33 @@ class StoreHistory:
     def events(self) -> list[Event]:
         """Read the events."""
         return [note for note in self._reader.notes(Event, *self._span) if isinstance(note, Event)]
+
+
+class WindowHistory:
+    """A past that is kept as windows of the feature grid, as experiments at full speed leave it.
+
+    Parameters
+    ----------
+    catalog
+        Devices and streams.
+    reduced
+        Windows by layout, on the grid of the analysis.
+    told
+        Events.
+    """
+
+    def __init__(self, catalog: Catalog, reduced: Mapping[str, Windows], told: list[Event]) -> None:
+        self.catalog = catalog
+        self.reduced = reduced
+        self._told = told
+
+    def rows(self, layout: LayoutSpec, channels: Sequence[str]) -> Batch | None:
+        """Return nothing: only the windows are left."""
+        return None
+
+    def events(self) -> list[Event]:
+        """Return the events."""
+        return self._told
 
 
 def narrowed(layout: LayoutSpec, channels: Sequence[str]) -> LayoutSpec:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from analytics.config import AnalyticsConfig, GroupConfig
 from analytics.filters import FilterBank, States
 from analytics.handover import Handover
-from analytics.history import History, narrowed
+from analytics.history import History, WindowHistory, narrowed
 from analytics.labels import time_to_failure
 from analytics.lives import EVENTS, Life, lives_of, marks_of_events, marks_of_phases, phase_of
 from analytics.panel import Panel, make_panel
@@ -118,6 +118,9 @@ def _panel(history: History, plan: Plan, grid_ns: int, shafts: Shafts | None) ->
     for name in sorted(plan.layouts, key=lambda layout: layout not in plan.speeds):
         layout = history.catalog.layout(name)
         channels = plan.channels(name)
+        if isinstance(history, WindowHistory):
+            parts += [history.reduced[name]] if name in history.reduced else []
+            continue
         rows = history.rows(layout, channels)
         if rows is None:
             continue

@@ -114,8 +114,13 @@ class GroupServing:
             self._score(up, states, now, quiet=True)
         return self._score(up, states, now)
 
-    def windows(self, closed: list[Windows], first: int, count: int) -> tuple[list[Finding], list[Prognosis]]:
-        """Take in ``count`` windows from ``first`` (ns); prognoses are of the last one."""
+    def windows(
+        self, closed: list[Windows], first: int, count: int, last_only: bool = False
+    ) -> tuple[list[Finding], list[Prognosis]]:
+        """Take in ``count`` windows from ``first`` (ns); prognoses are of the last one.
+
+        ``last_only`` leaves the prognoses of the windows before it out, which nobody would see.
+        """
         findings: list[Finding] = []
         prognoses: list[Prognosis] = []
         if not self.plan.devices:
@@ -130,7 +135,7 @@ class GroupServing:
             if not len(up):
                 continue
             states = self.bank.step(up, end, measured[up, i], panel.on[up, i], panel.good[up, i])
-            told, prognoses = self._score(up, states, end)
+            told, prognoses = self._score(up, states, end, quiet=last_only and i < count - 1)
             findings += told
         return findings, prognoses
 
@@ -202,9 +207,22 @@ class GroupServing:
         every[up] = score
         raised, cleared = self.alarms[name].update(every, threshold)
         at = {int(d): i for i, d in enumerate(up)}
+        worse = self._worse(name, every, threshold)
+        grown = [self._cleared(int(d), name, end, float(every[d]), "has grown worse") for d in worse]
+        raised = np.concatenate([raised, worse])
         out = [self._raised(at[int(d)], int(d), name, float(every[d]), threshold, states, x, end) for d in raised]
         told = [self._cleared(int(d), name, end, float(every[d]), "is back to normal") for d in cleared]
-        return out + [f for f in told if f is not None]
+        return [f for f in grown if f is not None] + out + [f for f in told if f is not None]
+
+    def _worse(self, name: str, score: Floats, threshold: float) -> NDArray[np.intp]:
+        """Return the devices whose finding was a warning so far and has become an alarm."""
+        known = [
+            d
+            for d, device in enumerate(self.plan.devices)
+            if (f := self.findings.get((device, name))) is not None and f.severity == "warning" and name != INPUT
+        ]
+        grown = [d for d in known if np.isfinite(score[d]) and explain.severity_high(name, float(score[d]), threshold)]
+        return np.array(grown, dtype=np.intp)
 
     def _raised(
         self, i: int, d: int, name: str, score: float, threshold: float, states: States, x: Floats, end: int

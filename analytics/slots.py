@@ -146,7 +146,8 @@ def make_plan(
             plan.speeds |= {
                 s.layout.name: c.name for s in device.streams for c in s.layout.channels if c.quantity == signals.speed
             }
-        plan.states |= {s.layout.name: c for s in device.streams for c in s.layout.channels if is_state(c)}
+        told = [(s.layout.name, c) for s in device.streams for c in s.layout.channels if is_state(c)]
+        plan.states |= dict(sorted(told, key=lambda pair: pair[1].name == "state"))  # the common one wins over others
     if slots is None:
         plan.slots += [_computed(name, known) for name in physics]
     return plan

@@ -90,6 +90,7 @@ def reduce(
     fast: bool | None = None,
     stats: Collection[str] = SLOW_STATS,
     operating: Iterable[str] = OPERATING,
+    origin: int = 0,
     shafts: Shafts | None = None,
 ) -> Windows:
     """Return the windows of a batch.
@@ -106,11 +107,13 @@ def reduce(
         Statistics to compute (of :data:`SLOW_STATS`).
     operating
         Names of operating states.
+    origin
+        ns at which a window begins; windows are whole grids away from it.
     shafts
         Bearing and speeds, for the spectral features of fast streams; None: without them.
     """
     rows = _sorted(batch)
-    g = rows.t - np.mod(rows.t, grid_ns)
+    g = rows.t - np.mod(rows.t - origin, grid_ns)
     starts = _starts(rows.stream, g)
     good = is_good(rows.q) & np.isfinite(rows.x)
     count = _sum(good.astype(np.float64), starts)

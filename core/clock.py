@@ -31,6 +31,11 @@ def mono_ns() -> int:
     return time.perf_counter_ns()
 
 
+def cpu_ns() -> int:
+    """Return the processor time of this process in nanoseconds: what work costs, whoever else is busy."""
+    return time.process_time_ns()
+
+
 def parse_duration(text: str | float) -> int:
     """Return nanoseconds of ``90s``, ``1h30m``, ``250ms``, ``30d`` or a number of seconds.
 

@@ -97,7 +97,8 @@ def _config_error(error: ValidationError, value: object, where: str, model: type
     hint = ""
     if first["type"] == "extra_forbidden":
         what = "unknown key"
-        near = get_close_matches(str(first["loc"][-1]), _keys(model), n=1, cutoff=0.6)
+        known = list(model.model_fields) if len(first["loc"]) == 1 else _keys(model)
+        near = get_close_matches(str(first["loc"][-1]), known, n=1, cutoff=0.6)
         hint = f"did you mean {near[0]}?" if near else "remove it or check its spelling"
     elif first["type"] == "union_tag_invalid":
         context = first["ctx"]

@@ -68,6 +68,7 @@ class Asset(Body):
         self.outputs: tuple[Flow, ...] = ()
         self._pools = pools
         self._resume = State.IDLE
+        self._off = False  # stopped on purpose: by a command or by the calendar
         self._effects: dict[str, int] = {}
 
     # --- for subclasses to write -------------------------------------------------------------------------
@@ -147,7 +148,7 @@ class Asset(Body):
             self.tell(eventlog.REPAIR_BEGIN, eventlog.compose(component=component.name))
             yield self.seconds(self.repair_s(component))
         self._renew([component])
-        self.enter(self._resume)
+        self.enter(State.STOPPED if self._off else self._resume)
         self.tell("repaired", f"{component.name} replaced after failure")
 
     def _renew(self, components: list[Component]) -> None:
@@ -219,6 +220,7 @@ class Asset(Body):
             return "already started"
         if reason := self.interlock():
             raise CommandRefused(f"interlock: {reason}")
+        self._off = False
         self.enter(self._resume)
         return "started"
 
@@ -227,9 +229,20 @@ class Asset(Body):
             raise CommandRefused(f"interlock: equipment is in {STATES[self.state]}")
         if self.state is State.STOPPED:
             return "already stopped"
-        self._resume = self.state
+        self._off, self._resume = True, self.state
         self.enter(State.STOPPED)
         return "stopped"
+
+    def follow_calendar(self, working: bool) -> None:
+        """Follow the shift calendar: stop or go on; what is down does so when it is up again."""
+        if working is not self._off:
+            return
+        self._off = not working
+        if working and self.state is State.STOPPED:
+            self.enter(self._resume)
+        elif not working and self.state not in DOWN:
+            self._resume = self.state
+            self.enter(State.STOPPED)
 
     def _derate(self, command: Command) -> str:
         factor = self.number(command, "factor", 0.1, 1.0)
@@ -255,14 +268,16 @@ class Asset(Body):
             yield crew
             if self.state in (State.FAILED, State.MAINTENANCE):
                 raise CommandFailed(f"equipment was in {STATES[self.state]} when the crew came")
-            before = self.state
+            interlocked = self.state is State.STOPPED and not self._off
+            if self.state is not State.STOPPED:
+                self._resume = self.state
             self.enter(State.MAINTENANCE)
             self.tell("maintenance", "maintenance begins")
             yield self.seconds(duration_s)
         for component in components:
             self.host.truth.life(self.spec.path, component, self.now, "maintenance")
         self._renew(components)
-        self.enter(before)
+        self.enter(State.STOPPED if self._off or interlocked else self._resume)
         names = ", ".join(c.name for c in components)
         self.tell("maintained", f"replaced: {names}" if names else "maintained")
         return f"maintained in {duration_s:.0f} s" + (f", replaced {names}" if names else "")

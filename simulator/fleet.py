@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
 import numpy as np
@@ -35,12 +35,23 @@ class Sampling:
     """How streams are sampled: as they live (zeros), or thinned for history.
 
     ``every`` ns is the shortest period of slow streams; fast streams give one burst of ``window`` ns each
-    ``fast_every`` ns.
+    ``fast_every`` ns. ``only`` names what is rendered at all: layout -> channels (None: everything). ``health``
+    tells whether rendering notes wear in the sealed truth.
     """
 
     every: int = 0
     fast_every: int = 0
     window: int = 0
+    only: Mapping[str, Collection[str]] | None = None
+    health: bool = True
+
+    def narrowed(self, family: str, stream: Stream) -> Stream | None:
+        """Return the stream with the channels that are rendered, None where there are none."""
+        if self.only is None:
+            return stream
+        wanted = self.only.get(f"{family}.{stream.name}", ())
+        channels = tuple(c for c in stream.channels if c.spec.name in wanted)
+        return replace(stream, channels=channels) if channels else None
 
     def timing(self, stream: Stream, period: int) -> tuple[int, int, int]:
         """Return (period, burst, every) of a stream whose live period is ``period``."""
@@ -182,6 +193,12 @@ class Sampler:
         self.seq = np.zeros_like(self.next)
         self.chain.restart()
 
+    def pass_over(self, t: int) -> None:
+        """Go to the first samples at or after ``t`` (ns); the rows before keep their numbers."""
+        high = self.grid.before(t)
+        self.seq = self.seq + (high - self.next)
+        self.next = high
+
     def warm(self, t: int) -> None:
         """Compute what the first rendering from ``t`` (ns) on would compute and keep, without rendering."""
         block = cut(self.grid, self.next, np.minimum(self.next + 1, self.grid.before(t + self.stream.cycle)))
@@ -234,7 +251,10 @@ def samplers(fleet: Fleet, indices: Mapping[str, int], sampling: Sampling, root:
     """Return the samplers of a fleet; ``indices`` gives the catalog index of a stream path."""
     groups: dict[tuple[str, tuple[int, int, int]], list[tuple[int, Stream]]] = {}
     for member, config in enumerate(fleet.configs):
-        for stream in config.streams():
+        for whole in config.streams():
+            stream = sampling.narrowed(fleet.family, whole)
+            if stream is None:
+                continue
             timing = sampling.timing(stream, config.every.get(stream.name, stream.period))
             groups.setdefault((stream.name, timing), []).append((member, stream))
     return [_sampler(fleet, timing, group, indices, root, epoch) for (_, timing), group in groups.items()]
@@ -252,6 +272,8 @@ def _sampler(
     members = [member for member, _ in group]
     paths = [fleet.specs[m].stream_path(stream.name) for m in members]
     layout = next(s.layout for s in fleet.specs[members[0]].streams if s.name == stream.name)
+    if len(stream.channels) < len(layout.channels):
+        layout = LayoutSpec(layout.name, tuple(c.spec for c in stream.channels))
     grid = _grid(stream, [fleet.configs[m] for m in members], paths, timing, root)
     first = grid.before(epoch)
     return Sampler(

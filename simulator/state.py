@@ -92,7 +92,7 @@ class StateTable:
         track.value[device] = value
         track.rate[device] = rate
         track.since[device] = t
-        if self.logging:
+        if self.logging and track.kept:
             track.log.append(t, device, value, rate)
 
     def turn(self, device: int, name: str, t: int, rate: float) -> None:
@@ -106,6 +106,15 @@ class StateTable:
         in the block).
         """
         return self._tracks[name].look(block, position, devices)
+
+    def keep_only(self, *names: str) -> None:
+        """Keep the changes of the named columns alone: nothing else will ever be rendered."""
+        for name, track in self._tracks.items():
+            track.kept = name in names
+
+    def changes(self, name: str) -> tuple[Ints, Ints, Floats]:
+        """Return the changes of a column since the last `commit`, in order of time: (t, device, value)."""
+        return self._tracks[name].log.columns()[:3]
 
     def commit(self, t: int) -> None:
         """Fold changes before ``t`` (ns) into the base values: they will not be rendered again."""
@@ -156,6 +165,7 @@ class _Track:
     def __init__(self, size: int, column: Column, epoch: int) -> None:
         rate = column.rate if isinstance(column, Ramp) else column.initial if isinstance(column, Relax) else 0.0
         self.held = isinstance(column, Step)
+        self.kept = True
         self.tau_s = column.tau_s if isinstance(column, Relax) else 0.0
         self.value = [column.initial] * size
         self.rate = [rate] * size

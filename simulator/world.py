@@ -26,7 +26,7 @@ from simulator.environment import Environment
 from simulator.equipment.base import EquipmentConfig
 from simulator.faults import FaultConfig
 from simulator.fleet import Fleet, Sampler, Sampling, samplers
-from simulator.grid import Grid
+from simulator.grid import Grid, Ints
 from simulator.host import Host, Service
 from simulator.lines import check_circles, check_rooms, missing, place
 from simulator.mishaps import TRAINER, Mishaps, trained
@@ -112,6 +112,7 @@ class World:
         self.devices: list[DeviceSpec] = list(self.catalog.devices.values())
         self.fleets = _fleets([(entry, spec) for _, entry, spec in entries], self)
         self._samplers = _all_samplers(self, sampling)
+        self._note_health = sampling.health
         self.assets = _assets([(d, entry, spec) for d, entry, spec in entries], self)
         self.network = _network(entries, self)
         self.mishaps = Mishaps(self, config.trainer)
@@ -165,11 +166,38 @@ class World:
         if t0 != self._rendered or t1 > self.now:
             raise ValueError(f"render [{t0}, {t1}) after {self._rendered} with events up to {self.now}")
         rows = [sampler.render(t1, self.start, self.sid) for sampler in self._samplers]
-        for fleet in self.fleets.values():
+        for fleet in self.fleets.values() if self._note_health else ():
             grid = Grid(TRUTH_EVERY, 1, TRUTH_EVERY, np.zeros(len(fleet.specs), dtype=np.int64))
             fleet.note_health(self.truth, grid, t0, t1)
         self._commit(t1)
         return [batch for batch in rows if batch is not None]
+
+    def leave_out(self, t1: int) -> None:
+        """Go on to ``t1`` (simulated ns, at most ``now``) without the rows up to there."""
+        self._commit(t1)
+        for sampler in self._samplers:
+            sampler.pass_over(t1)
+
+    def keep_only(self, *columns: str) -> None:
+        """Keep the changes of the named state columns alone; nothing is rendered from now on."""
+        for fleet in self.fleets.values():
+            fleet.table.keep_only(*columns)
+
+    def steps(self) -> int:
+        """Return a number that grows with every event that is scheduled."""
+        return next(self.env._eid)
+
+    def states(self) -> tuple[Ints, Ints, Ints]:
+        """Return the changes of common states since the last rendering: (UTC ns, place in ``devices``, state)."""
+        place = {spec.path: i for i, spec in enumerate(self.devices)}
+        parts = []
+        for fleet in self.fleets.values():
+            t, row, value = fleet.table.changes("state")
+            places = np.array([place[spec.path] for spec in fleet.specs], dtype=np.int64)
+            parts.append((t + self.start, places[row], value.astype(np.int64)))
+        t, device, state = (np.concatenate(column) for column in zip(*parts, strict=True))
+        order = np.argsort(t, kind="stable")
+        return t[order], device[order], state[order]
 
     def apply(self, command: Command, at_ns: int) -> None:
         """Hand a command to its device at ``at_ns`` (simulated ns), which must be ``now``; it answers by notes."""

@@ -17,6 +17,7 @@ from core.errors import RunError, StoreError, TestbedError, WireError
 from testbed import (
     cli_bench,
     cli_chamber,
+    cli_compare,
     cli_evaluate,
     cli_features,
     cli_fuzz,
@@ -119,6 +120,7 @@ def doctor(data_dir: DataDir = DATA_DIR, as_json: Annotated[bool, typer.Option("
 
 # in the order in which --help lists them: what people need first stands first
 cli_tools.register(app)
+cli_compare.register(app)
 app.add_typer(cli_tools.config, name="config")
 app.add_typer(cli_chamber.app, name="chamber")
 app.add_typer(cli_modbus.modbus, name="modbus")

@@ -20,6 +20,7 @@ from simulator.domain import Copies, DomainConfig, devices
 from simulator.faults import FaultConfig
 from simulator.stations import stations
 from simulator.world import WorldConfig
+from testbed.compare.config import CompareConfig
 from testbed.examination import CmapssExam
 from testbed.secure import SecurityConfig
 from wire.modbus.station import Station
@@ -76,6 +77,7 @@ class ScenarioConfig(Config):
     gateway: GatewayConfig | None = None
     analytics: AnalyticsConfig = AnalyticsConfig()
     examination: CmapssExam | None = None
+    compare: CompareConfig | None = None
     security: SecurityConfig | None = None
 
     def start_ns(self) -> int:
@@ -174,13 +176,13 @@ class DeployConfig(Config):
 
 def stations_of(domains: Iterable[DomainConfig], root: int) -> list[Station]:
     """Return Modbus units and register maps of all devices that speak Modbus."""
-    return stations(
-        pair
-        for domain in domains
-        if any("modbus" in entry.protocols for entry in domain.equipment)
-        for pair in devices(domain, root)  # whole: lines and sensors name entries that may speak something else
-        if "modbus" in pair[0].protocols
-    )
+    return stations(pair for domain in domains for pair in devices(_speaking_modbus(domain), root))
+
+
+def _speaking_modbus(domain: DomainConfig) -> DomainConfig:
+    """Return a domain with those entries only that speak Modbus, as they stand in its file."""
+    speaking = tuple(entry for _, entry in domain.entries() if "modbus" in entry.protocols)
+    return domain.model_copy(update={"equipment": speaking, "lines": (), "sensors": ()})
 
 
 def _domain(path: Path, name: str, data: Path | None) -> DomainConfig:

@@ -31,6 +31,9 @@ class GateConfig(Config):
         What to replace: names with commas, or ``all``.
     expires
         How long the command stays valid.
+    stock, lead
+        Sets of parts kept for each pool of like machines (0: always enough), and how long a used one takes to be
+        replaced.
     """
 
     crews: int = Field(default=2, ge=1)
@@ -40,16 +43,23 @@ class GateConfig(Config):
     duration: Duration = 2 * 3600 * NS
     parts: str = "all"
     expires: Duration = 600 * NS
+    stock: int = Field(default=0, ge=0)
+    lead: Duration = 7 * 86_400 * NS
 
 
 class Gate:
-    """Decides whether an order may go out and writes it."""
+    """Decides whether an order may go out and writes it.
+
+    Of a device's state it reads ``down``, ``window`` (0: production would stand still for it; absent: any time will
+    do) and ``pool`` (number of the pool that its parts come from).
+    """
 
     def __init__(self, config: GateConfig, policy: str) -> None:
         self._config = config
         self._policy = policy
         self._sent: deque[int] = deque()
         self._last: dict[str, int] = {}
+        self._used: dict[float, deque[int]] = {}
 
     def free(self, now: int, state: Mapping[str, Mapping[str, float]]) -> int:
         """Return how many orders may go out now."""
@@ -59,12 +69,24 @@ class Gate:
         asked = {device for device, t in self._last.items() if now - t < self._config.expires}
         return min(self._config.crews - len(down | asked), self._config.at_most - len(self._sent))
 
-    def open(self, now: int, device: str, state: Mapping[str, float]) -> bool:
-        """Tell whether a device may get an order: it is up and had none lately."""
-        if state.get("down", 0.0) > 0:
+    def open(self, now: int, device: str, state: Mapping[str, float], urgent: bool = False) -> bool:
+        """Tell whether a device may get an order: it is up, had none lately, and the time is right or it is urgent."""
+        if state.get("down", 0.0) > 0 or not (urgent or state.get("window", 1.0) > 0):
             return False
         last = self._last.get(device)
         return last is None or now - last >= self._config.pause
+
+    def parts(self, now: int, state: Mapping[str, float]) -> bool:
+        """Tell whether a set of parts is in stock for a device, and take it."""
+        if not self._config.stock:
+            return True
+        used = self._used.setdefault(state.get("pool", 0.0), deque())
+        while used and used[0] <= now - self._config.lead:
+            used.popleft()
+        if len(used) >= self._config.stock:
+            return False
+        used.append(now)
+        return True
 
     def order(self, now: int, device: str, reason: str, due: int, saving_krw: float = 0.0) -> list[WorkOrder | Command]:
         """Return the work order and its command; their ids follow from policy, device and time alone."""

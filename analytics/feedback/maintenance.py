@@ -1,7 +1,9 @@
 """Maintenance policies: run to failure, periodic, condition-based, predictive.
 
 The state a policy is given has, by device: ``age_s`` since the last renewal and ``down`` (1: failed or in
-maintenance).
+maintenance). It may have ``window`` and ``pool`` (see `Gate`), and what replaces the policy's own settings for that
+device: ``every_s`` (interval), ``cost_failure`` and ``cost_planned`` (KRW), ``loss`` (KRW a day that its wear costs
+in scrap), ``limit`` (KRW a day above which waiting is dearer than renewing).
 """
 
 from __future__ import annotations
@@ -70,10 +72,17 @@ class Periodic:
     ) -> Orders:
         """Return the orders that are due."""
         every_s = self._config.every / NS
-        old = [d for d, s in state.items() if s.get("age_s", 0.0) >= every_s and self._gate.open(now, d, s)]
+        old = [d for d, s in state.items() if s.get("age_s", 0.0) >= s.get("every_s", every_s)]
+        old = [d for d in old if self._gate.open(now, d, state[d])]
         old.sort(key=lambda d: -state[d]["age_s"])
         out: list[WorkOrder | Command] = []
-        for device in old[: max(0, self._gate.free(now, state))]:
+        free = max(0, self._gate.free(now, state))
+        for device in old:
+            if not free:
+                break
+            if not self._gate.parts(now, state[device]):
+                continue
+            free -= 1
             days = state[device]["age_s"] / _DAY_S
             out += self._gate.order(now, device, f"{days:.1f} days since the last renewal", now)
         return out
@@ -108,10 +117,18 @@ class Condition:
         free = max(0, self._gate.free(now, state))
         out: list[WorkOrder | Command] = []
         for device, finding in findings.items():
-            if free and finding.severity in wanted and self._gate.open(now, device, state.get(device, {})):
+            own = state.get(device, {})
+            fit = free and finding.severity in wanted and self._gate.open(now, device, own)
+            if fit and self._gate.parts(now, own):
                 out += self._gate.order(now, device, finding.text, now)
                 free -= 1
         return out
+
+
+def waiting(p_failure: float, horizon_s: float, own: Mapping[str, float]) -> float:
+    """Return what a day of waiting is expected to cost, KRW."""
+    risk = p_failure * max(own.get("cost_failure", 0.0) - own.get("cost_planned", 0.0), 0.0)
+    return risk * _DAY_S / horizon_s + own.get("loss", 0.0)
 
 
 class PredictiveConfig(Config):
@@ -125,6 +142,8 @@ class PredictiveConfig(Config):
         Chance at which to act; 0: where the expected cost of waiting passes that of acting.
     persist
         Windows in a row that must say so.
+    urgent
+        Chance from which not to wait for a time when production stands still anyway.
     """
 
     kind: Literal["predictive"] = "predictive"
@@ -132,6 +151,7 @@ class PredictiveConfig(Config):
     cost_planned: float = Field(default=3_000_000.0, gt=0)
     p_failure: float = Field(default=0.0, ge=0, le=1)
     persist: int = Field(default=3, ge=1)
+    urgent: float = Field(default=1.0, gt=0, le=1)
     gate: GateConfig = GateConfig()
 
     @property
@@ -158,25 +178,41 @@ class Predictive:
         self, now: int, prognoses: Mapping[str, Prognosis], findings: Mapping[str, Finding], state: State
     ) -> Orders:
         """Return orders for the assets whose expected cost of waiting is too high for long enough."""
-        due = [p for p in prognoses.values() if self._persists(p) >= self._config.persist]
-        due = [p for p in due if self._gate.open(now, p.device, state.get(p.device, {}))]
+        due = [p for p in prognoses.values() if self._persists(p, state) >= self._config.persist]
+        urgent = self._config.urgent
+        due = [p for p in due if self._gate.open(now, p.device, state.get(p.device, {}), p.p_failure >= urgent)]
         due.sort(key=lambda p: (-p.p_failure, p.device))
         out: list[WorkOrder | Command] = []
-        for prognosis in due[: max(0, self._gate.free(now, state))]:
-            out += self._order(now, prognosis)
-            self._held.pop(prognosis.device, None)
+        free = max(0, self._gate.free(now, state))
+        for prognosis in due:
+            own = state.get(prognosis.device, {})
+            if free and self._gate.parts(now, own):
+                out += self._order(now, prognosis, own)
+                self._held.pop(prognosis.device, None)
+                free -= 1
         return out
 
-    def _persists(self, prognosis: Prognosis) -> int:
+    def _persists(self, prognosis: Prognosis, state: State) -> int:
         """Return for how many prognoses in a row the chance has been too high."""
         held, last = self._held.get(prognosis.device, (0, -1))
         if prognosis.t != last:
-            held = held + 1 if prognosis.p_failure >= self._config.threshold else 0
+            held = held + 1 if self._too_dear(prognosis, state.get(prognosis.device, {})) else 0
             self._held[prognosis.device] = (held, prognosis.t)
         return held
 
-    def _order(self, now: int, prognosis: Prognosis) -> list[WorkOrder | Command]:
-        saving = prognosis.p_failure * self._config.cost_failure - self._config.cost_planned
+    def _too_dear(self, prognosis: Prognosis, own: Mapping[str, float]) -> bool:
+        """Tell whether waiting costs more than renewing.
+
+        With a ``limit`` this is the rule of Makis and Jardine (1992): renew as soon as what waiting costs a day,
+        p (C_f - C_p) / horizon and what wear loses, passes the least long-run cost a day. Otherwise p alone counts.
+        """
+        if "limit" not in own:
+            return prognosis.p_failure >= self._config.threshold
+        return waiting(prognosis.p_failure, prognosis.horizon_s, own) >= own["limit"]
+
+    def _order(self, now: int, prognosis: Prognosis, own: Mapping[str, float]) -> list[WorkOrder | Command]:
+        failure = own.get("cost_failure", self._config.cost_failure)
+        saving = prognosis.p_failure * failure - own.get("cost_planned", self._config.cost_planned)
         because = f"; {prognosis.cause}" if prognosis.cause else ""
         reason = (
             f"{prognosis.p_failure:.0%} chance to fail within {prognosis.horizon_s / 3600:.0f} h, "

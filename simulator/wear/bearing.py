@@ -31,6 +31,8 @@ class BearingWear(Config):
         Exponent of the mean: 0 grows evenly, 4 stays low and rises late.
     roughness
         Variance of wear that a full life adds (0: smooth).
+    used
+        A plant is not new: a device's first part has spent a share of its life, drawn evenly from 0 to this.
     """
 
     kind: Literal["bearing"] = "bearing"
@@ -38,6 +40,7 @@ class BearingWear(Config):
     scatter: float = Field(default=0.25, ge=0, le=1)
     growth: float = Field(default=3.5, gt=0, le=8)
     roughness: float = Field(default=0.002, ge=0, le=0.1)
+    used: float = Field(default=0.0, ge=0, le=0.95)
 
     def path(self, draw: np.random.Generator) -> Path:
         """Return the wear of one life."""
@@ -52,4 +55,5 @@ class BearingWear(Config):
         after = int(np.argmax(levels >= 1.0))
         low, high = levels[after - 1], levels[after]
         step_s = float(grid[1]) * nominal_s
-        return Path(step_s, levels, step_s * (after - 1 + float((1.0 - low) / (high - low))))
+        life_s = step_s * (after - 1 + float((1.0 - low) / (high - low)))
+        return Path(step_s, levels, life_s, self.used * float(draw.random()) * life_s)

@@ -24,11 +24,15 @@ WEAR = "wear"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Path:
-    """Wear over effective age: knots ``step_s`` apart from age 0, 0 = new, 1 = failed; fails at ``life_s``."""
+    """Wear over effective age: knots ``step_s`` apart from age 0, 0 = new, 1 = failed; fails at ``life_s``.
+
+    ``used_s`` is the age at which the part is found if it is the device's first one.
+    """
 
     step_s: float
     levels: Floats
     life_s: float
+    used_s: float = 0.0
 
     def wear(self, age_s: float) -> float:
         """Return wear at one effective age."""
@@ -157,7 +161,7 @@ class Component:
         self.factor, self.failed, self.mode, self._rate = 1.0, False, WEAR, 0.0
         self._table.put(self._device, f"{self.name}.path", self._now, float(self._pool.add(path)))
         self._table.put(self._device, f"{self.name}.life", self._now, float(number))
-        self._table.put(self._device, f"{self.name}.age", self._now, 0.0, 0.0)
+        self._table.put(self._device, f"{self.name}.age", self._now, 0.0 if number else path.used_s, 0.0)
 
     def run_at(self, rate: float) -> None:
         """Wear on at effective seconds a second (0: at rest)."""

@@ -1,4 +1,4 @@
-"""kill -9 in the middle of everything: nothing is lost, nothing is double, nothing moves twice."""
+"""kill -9 in the middle of everything: nothing is lost, nothing is double, no command gets a second id."""
 
 import random
 import subprocess
@@ -74,10 +74,10 @@ def test_a_killed_gateway_loses_and_doubles_nothing(tmp_path, seed):
     found, _ = buffered(tmp_path)
     assert sorted(found) == WANTED
     moved = Counter(line.split()[0] for line in (tmp_path / "moved").read_text().splitlines())
-    assert max(moved.values()) == 1
-    # a command whose audit line is committed and that was not yet sent when the process died is not sent again
-    hot = MESSAGES // 100 * STREAMS
-    assert hot - 4 * STREAMS <= len(moved) <= hot
+    # what was committed and not answered (this device never answers) is sent again, under the same id, by each process
+    # that follows: none is lost, none is new
+    assert len(moved) == MESSAGES // 100 * STREAMS
+    assert max(moved.values()) <= kills + 1
 
 
 def test_a_killed_platform_loses_and_doubles_nothing(tmp_path):

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from tests.integration.testbed.harness import assert_every_row, start_up, write_scenario
-from tests.integration.testbed.test_up import BROKERS
+from tests.integration.testbed.test_up import ONE_AT_FIRST
 
 
-@pytest.mark.parametrize("broker", BROKERS)
+@pytest.mark.parametrize("broker", ONE_AT_FIRST)
 def test_a_killed_broker_comes_back_and_nothing_is_missing(tmp_path: Path, broker: str) -> None:
     with start_up(write_scenario(tmp_path), tmp_path, "--no-portal", "--broker", broker) as up:
         up.wait("rows are stored", lambda: up.stored() > 20)

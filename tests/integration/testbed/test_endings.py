@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.testbed.harness import start_up, write_scenario
-from tests.integration.testbed.test_up import BROKERS
+from tests.integration.testbed.test_up import ONE_AT_FIRST
 
 
 def test_a_second_ctrl_c_ends_everything_at_once(tmp_path: Path) -> None:
@@ -21,7 +21,7 @@ def test_a_second_ctrl_c_ends_everything_at_once(tmp_path: Path) -> None:
         assert up.survivors() == []
 
 
-@pytest.mark.parametrize("broker", BROKERS)
+@pytest.mark.parametrize("broker", ONE_AT_FIRST)
 def test_when_the_parent_is_killed_everyone_ends(tmp_path: Path, broker: str) -> None:
     with start_up(write_scenario(tmp_path), tmp_path, "--no-portal", "--broker", broker) as up:
         up.wait("rows are stored", lambda: up.stored() > 0)

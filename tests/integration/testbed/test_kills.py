@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from tests.integration.testbed.harness import SLOW_DOWN, assert_every_row, start_up, write_scenario
-from tests.integration.testbed.test_up import BROKERS
+from tests.integration.testbed.test_up import ONE_AT_FIRST
 
 
-@pytest.mark.parametrize("broker", BROKERS)
+@pytest.mark.parametrize("broker", ONE_AT_FIRST)
 def test_killed_gateway_and_platform_lose_and_double_nothing(tmp_path: Path, broker: str) -> None:
     scenario = write_scenario(tmp_path, gateway={"rules": [SLOW_DOWN]})
     with start_up(scenario, tmp_path, "--no-portal", "--broker", broker) as up:

@@ -19,6 +19,8 @@ BROKERS = [
     ),
     "rumqttd",
 ]
+#: the same for long tests: rumqttd joins in the system tests, or where there is no mosquitto
+ONE_AT_FIRST = [BROKERS[0], pytest.param("rumqttd", marks=[] if find_mosquitto() is None else [pytest.mark.system])]
 
 
 @pytest.mark.parametrize("broker", BROKERS)

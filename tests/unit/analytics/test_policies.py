@@ -99,3 +99,38 @@ def test_ids_follow_from_what_led_to_the_order():
         PredictiveConfig(persist=1).build().decide(MINUTE, {"d": prognosis("d", 0.9, MINUTE)}, {}, {}) for _ in range(2)
     )
     assert [o.id for o in first] == [o.id for o in second]
+
+
+def test_an_order_waits_for_a_time_when_production_stands_still_unless_it_is_urgent():
+    gate = GateConfig(pause="1s")
+    policy = PredictiveConfig(persist=1, urgent=0.95, gate=gate).build()
+    working = {"d": {"down": 0.0, "window": 0.0}}
+    assert run(policy, [0.5, 0.5], working) == []
+    assert run(policy, [0.5, 0.97], working, start=10) == [11]
+    assert run(policy, [0.5], {"d": {"down": 0.0, "window": 1.0}}, start=30) == [30]
+
+
+def test_parts_run_out_and_come_back():
+    gate = GateConfig(stock=1, lead="1h", pause="1s", crews=9, at_most=99)
+    policy = PeriodicConfig(every="1s", gate=gate).build()
+    state = {name: {"age_s": 100.0, "down": 0.0, "pool": pool} for name, pool in (("a", 0.0), ("b", 0.0), ("c", 1.0))}
+    first = {c.device for c in commands(policy.decide(MINUTE, {}, {}, state))}
+    assert first == {"a", "c"}, "a and b share one set of parts, c has its own"
+    assert commands(policy.decide(30 * MINUTE, {}, {}, {"b": state["b"]})) == []
+    assert [c.device for c in commands(policy.decide(62 * MINUTE, {}, {}, {"b": state["b"]}))] == ["b"]
+
+
+def test_a_machine_has_its_own_interval():
+    policy = PeriodicConfig(every="10d").build()
+    state = {"a": {"age_s": 100.0, "down": 0.0, "every_s": 50.0}, "b": {"age_s": 100.0, "down": 0.0}}
+    assert [c.device for c in commands(policy.decide(MINUTE, {}, {}, state))] == ["a"]
+
+
+def test_a_day_of_waiting_is_weighed_against_the_limit():
+    """p (C_f - C_p) a day of the horizon, and what wear loses: 0.1 * 900 / 1 + 20 = 110."""
+    own = {"down": 0.0, "cost_failure": 1000.0, "cost_planned": 100.0, "loss": 20.0}
+    for limit, acts in ((109.0, True), (111.0, False)):
+        policy = PredictiveConfig(persist=1).build()
+        assert bool(run(policy, [0.1], {"d": {**own, "limit": limit}})) is acts
+    lossy = {**own, "loss": 200.0, "limit": 150.0}
+    assert run(PredictiveConfig(persist=1).build(), [0.0], {"d": lossy}) == [1], "scrap alone can be reason enough"
