@@ -19,11 +19,10 @@ _WAIT_S = 10.0
 
 
 class Counter:
-    """Counts messages; ``first`` and ``last`` are when they came (monotonic ns)."""
+    """Counts messages; ``last`` is when the last wanted one came (monotonic ns)."""
 
     def __init__(self, wanted: int) -> None:
         self.count = 0
-        self.first = 0
         self.last = 0
         self.wanted = wanted
         self.done = threading.Event()
@@ -31,8 +30,6 @@ class Counter:
     def __call__(self, client: paho.Client, message: paho.MQTTMessage) -> None:
         """Take a message."""
         self.count += 1
-        if self.count == 1:
-            self.first = mono_ns()
         if self.count == self.wanted:
             self.last = mono_ns()
             self.done.set()

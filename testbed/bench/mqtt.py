@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from core.clock import NS
 from testbed.bench.crew import Crew, crew
 from testbed.bench.load import CHANNELS
 from wire.broker import Broker
@@ -77,7 +78,8 @@ def _floor(members: Crew, job: dict[str, Any]) -> dict[str, float]:
     source = members.add("flood", **job)
     source.hear("ready")
     source.go()
-    return counting.hear("done")
+    began = source.hear("done")["began"]
+    return {"seconds": (counting.hear("done")["ended"] - began) / NS}
 
 
 def _gateway(members: Crew, job: dict[str, Any], folder: Path) -> dict[str, float]:
@@ -93,8 +95,13 @@ def _gateway(members: Crew, job: dict[str, Any], folder: Path) -> dict[str, floa
     source.go()
     sent = source.hear("done")
     taken, stored = taking.hear("done"), storing.hear("done")
-    return {**taken, "stored_p99": stored["stored_p99"], "stored": stored["stored"], "sent": sent["messages"]} | {
-        "stored_s": max(taken["seconds"], stored["seconds"])
+    return {
+        **taken,
+        "seconds": (taken["ended"] - sent["began"]) / NS,
+        "stored_s": (stored["ended"] - sent["began"]) / NS,
+        "stored_p99": stored["stored_p99"],
+        "stored": stored["stored"],
+        "sent": sent["messages"],
     }
 
 

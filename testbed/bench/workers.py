@@ -1,7 +1,8 @@
 """Processes of the wire benches: ``python -m testbed.bench.workers ROLE JSON``.
 
 Each says ``{"is": "ready"}``, waits for a line, does its work, and says ``{"is": "done", ...}`` with its figures.
-Closed standard input ends it.
+Closed standard input ends it. ``began`` and ``ended`` are monotonic ns, which all processes of a machine share: a span
+runs from the first byte written to the last message taken, so that no receiver chooses when its clock starts.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ def flood(job: Mapping[str, Any]) -> None:
     sent = _evenly(source, specs, seconds) if seconds else len(ready)
     source.send(ready)
     source.drain()
-    say("done", messages=sent, seconds=(mono_ns() - began) / NS)
+    say("done", messages=sent, began=began)
     go()
     source.close()
 
@@ -86,7 +87,7 @@ def count(job: Mapping[str, Any]) -> None:
     client = listen(job["url"], "bench-count", "iiot/v1/+/+/+/data/#", counter)
     say("ready")
     counter.done.wait(job["timeout"])
-    say("done", received=counter.count, seconds=((counter.last or mono_ns()) - counter.first) / NS)
+    say("done", received=counter.count, ended=counter.last or mono_ns())
     leave(client)
 
 
@@ -122,16 +123,14 @@ async def gateway(job: Mapping[str, Any]) -> None:
     sys.setswitchinterval(SWITCH_S)  # as the gateway role does
     say("ready")
     deadline = mono_ns() + round(job["timeout"] * NS)
-    while not counts["received"] and mono_ns() < deadline:  # noqa: ASYNC110 - nobody signals counts
+    cpu = time.process_time()
+    while counts["received"] < job["wanted"] and mono_ns() < deadline:  # noqa: ASYNC110 - nobody signals counts
         await asyncio.sleep(_POLL_S)
-    first, cpu = mono_ns(), time.process_time()
-    while counts["received"] < job["wanted"] and mono_ns() < deadline:  # noqa: ASYNC110
-        await asyncio.sleep(_POLL_S)
-    seconds, cpu = (mono_ns() - first) / NS, time.process_time() - cpu
+    ended, cpu = mono_ns(), time.process_time() - cpu
     # what is in flight is committed and acknowledged before the figures are told
     await work.pipeline.append([]).done
     figures = {**work.metrics.latency_ms(), **work.validator.totals(), "rejected": counts["rejected"]}
-    say("done", seconds=seconds, cpu_s=cpu, **figures)
+    say("done", ended=ended, cpu_s=cpu, **figures)
     await asyncio.to_thread(go)
     work.stop()
     await serving
@@ -155,12 +154,11 @@ async def drain(job: Mapping[str, Any]) -> None:
     work = Drain(DrainConfig(), folder / "buffer", catalog, {"main": store})
     running = asyncio.create_task(work.run())
     say("ready")
-    began, first, stored = mono_ns(), 0, 0
-    while stored < job["wanted"] and mono_ns() - began < job["timeout"] * NS:
+    deadline, stored = mono_ns() + round(job["timeout"] * NS), 0
+    while stored < job["wanted"] and mono_ns() < deadline:
         await asyncio.sleep(2 * _POLL_S)
         stored = sum(work.stored().values())
-        first = first or (mono_ns() if work.live_position else 0)
-    say("done", stored=stored, seconds=(mono_ns() - (first or began)) / NS, **work.metrics.latency_ms())
+    say("done", stored=stored, ended=mono_ns(), **work.metrics.latency_ms())
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
     store.close()
