@@ -137,7 +137,6 @@ def test_rows_before_the_first_contact_are_asked_for_but_not_promised():
     assert remark.text.endswith("5 rows from before the first contact are lost: 0..4")
     assert silent.due(20 * NS) == ([], []), "it is told once"
     assert silent.totals()["lost"] == 0
-    assert silent.totals()["lost"] == 0
 
 
 def test_the_last_number_a_node_states_opens_a_hole_at_the_end():
