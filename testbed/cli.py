@@ -18,6 +18,8 @@ from testbed import (
     cli_bench,
     cli_chamber,
     cli_compare,
+    cli_deadletters,
+    cli_drill,
     cli_evaluate,
     cli_features,
     cli_modbus,
@@ -131,7 +133,10 @@ app.add_typer(cli_models.app, name="models")
 app.add_typer(cli_security.certs, name="certs")
 app.add_typer(cli_security.users, name="users")
 app.command()(cli_security.audit)
+app.command()(cli_security.equip)
 app.add_typer(cli_bench.app, name="bench")
+app.command()(cli_drill.drill)
+app.add_typer(cli_deadletters.app, name="deadletters")
 cli_roles.register(app)
 
 

@@ -70,6 +70,21 @@ def score(
         raise typer.Exit(1)
 
 
+@app.command()
+def opcua(
+    seconds: Annotated[float, typer.Option(min=1.0, max=600, help="How long each part sends.")] = 10.0,
+    as_json: AsJson = False,
+) -> None:
+    """OPC UA between two processes: share delivered when paced, values a second at most, beside bare asyncua."""
+    from testbed.bench import opcua as measure
+    from testbed.bench.machine import machine
+
+    console = Console(stderr=True, highlight=False)
+    found = {"bench": "opcua", **machine()}
+    found |= measure.run(seconds, lambda text: console.print(f"[dim]{text}[/dim]"))
+    show(found, as_json)
+
+
 def show(found: Mapping[str, Any], as_json: bool) -> None:
     """Print figures as JSON, or as a table with a section for each part."""
     if as_json:
