@@ -27,6 +27,7 @@ from gateway.buffer_file import FILE, TRIM_AT_ONCE, BufferFile, Entry, Writing, 
 
 log = logging.getLogger(__name__)
 
+SNAPSHOT_SHARE = 500  # a snapshot takes at most 1/500 of the time
 #: ns between two lines about a buffer that is full
 _SAY_EVERY = 30 * NS
 
@@ -97,6 +98,7 @@ class Buffer:
         self._saved: dict[str, DeviceSpec] = {}
         self._saved_streams = 0
         self._snapshot_at = 0
+        self._snapshot_due = config.snapshot_every
         self._snapshot_pos = 0
         self._trimmed_at = 0
         self._queue: queue.SimpleQueue[Group | None] = queue.SimpleQueue()
@@ -148,21 +150,27 @@ class Buffer:
             self._say(f"holds {self.bytes / 1e6:.0f} MB: not acknowledging until the platform catches up")
             await asyncio.sleep(0.05)
 
-    def put(self, entries: list[Entry], births: bool = False, snapshot: dict[str, Any] | None = None) -> Group:
-        """Queue a group for commit and return it; ``group.done`` resolves after the commit."""
+    def put(
+        self, entries: list[Entry], births: bool = False, snapshot: dict[str, Any] | None = None, took: int = 0
+    ) -> Group:
+        """Queue a group for commit and return it; ``group.done`` resolves after the commit.
+
+        ``took``: ns that the snapshot took; the next one waits until that is a small share of the time.
+        """
         assert self._loop is not None
         group = Group(entries, self._loop.create_future(), snapshot=snapshot)
         if births or len(self.catalog.streams) > self._saved_streams:
             self._note_births(group)
         if snapshot is not None:
             self._snapshot_at = mono_ns()
+            self._snapshot_due = max(self.config.snapshot_every, SNAPSHOT_SHARE * took)
         self.queued += 1
         self._queue.put(group)
         return group
 
     def wants_snapshot(self, now: int) -> bool:
         """Tell whether it is time for a snapshot; ``now`` is monotonic ns."""
-        return now - self._snapshot_at > self.config.snapshot_every
+        return now - self._snapshot_at > self._snapshot_due
 
     def _note_births(self, group: Group) -> None:
         for path, device in self.catalog.devices.items():

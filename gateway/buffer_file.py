@@ -24,6 +24,7 @@ FILE = "buffer.sqlite"
 DRAINED = "drained.json"
 ROWS, NOTES = 0, 1
 TRIM_AT_ONCE = 5_000
+PIECE = 200  # items of a list that are turned into JSON at once
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS records (
   pos INTEGER PRIMARY KEY, kind INTEGER NOT NULL, arrived INTEGER NOT NULL, sent INTEGER NOT NULL, blob BLOB NOT NULL);
@@ -124,7 +125,7 @@ class BufferFile:
                     rows.append((pos, *entry.pack()))
                     size += len(rows[-1][4])
                 if writing.snapshot is not None:
-                    self._save("snapshot", pos, json.dumps(writing.snapshot))
+                    self._save("snapshot", pos, _text(writing.snapshot))
                     snapshot_pos = pos
             db.executemany("INSERT INTO records VALUES (?, ?, ?, ?, ?)", rows)
         return pos, size, snapshot_pos
@@ -191,3 +192,12 @@ def _connect(path: Path, synchronous: str) -> sqlite3.Connection:
     db.execute("PRAGMA journal_size_limit=67108864")
     db.executescript(_SCHEMA)
     return db
+
+
+def _text(value: Any) -> str:
+    """Return JSON, made in pieces: during one call for all of it the event loop's thread could do nothing."""
+    if isinstance(value, dict):
+        return "{" + ",".join(f"{json.dumps(str(key))}:{_text(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list) and len(value) > PIECE:
+        return "[" + ",".join(json.dumps(value[i : i + PIECE])[1:-1] for i in range(0, len(value), PIECE)) + "]"
+    return json.dumps(value)

@@ -29,7 +29,10 @@ class GapConfig(Config):
 
 @dataclass(slots=True)
 class Track:
-    """Rows seen of one start of one stream. ``sid`` is stored, ``asked_sid`` is the device's own number."""
+    """Rows seen of one start of one stream. ``sid`` is stored, ``asked_sid`` is the device's own number.
+
+    ``asked`` are the rows that this process asked the device for again.
+    """
 
     stream: int
     sid: int
@@ -37,6 +40,7 @@ class Track:
     seen: Ranges = field(default_factory=Ranges)
     lost: Ranges = field(default_factory=Ranges)
     t_top: int = -(2**63)
+    asked: Ranges = field(default_factory=Ranges)
 
 
 @dataclass(slots=True)
@@ -161,7 +165,9 @@ class GapBook:
                 continue
             keep.append(gap)
             if gap.due <= now:
-                asks += [Ask(gap.track.stream, gap.track.asked_sid, lo, hi) for lo, hi in missing[:16]]
+                for lo, hi in missing[:16]:
+                    gap.track.asked.add(lo, hi)
+                    asks.append(Ask(gap.track.stream, gap.track.asked_sid, lo, hi))
                 gap.due = now + (NS << min(gap.asked, 4)) // (4 if self.hasty else 1)
                 gap.asked += 1
                 gap.heard = self._heard(gap.track.stream)

@@ -125,8 +125,9 @@ class Pipeline:
         return self._commit(judged)
 
     def _commit(self, judged: _Judged) -> Group:
-        snapshot = self._dump() if judged.snapshot or self.buffer.wants_snapshot(mono_ns()) else None
-        return self.buffer.put(judged.entries, judged.births, snapshot)
+        began = mono_ns()
+        snapshot = self._dump() if judged.snapshot or self.buffer.wants_snapshot(began) else None
+        return self.buffer.put(judged.entries, judged.births, snapshot, mono_ns() - began)
 
     def _queue(self, source: str) -> asyncio.Queue[_InFlight]:
         queue = self._queues.get(source)

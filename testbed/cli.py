@@ -22,6 +22,7 @@ from testbed import (
     cli_drill,
     cli_evaluate,
     cli_features,
+    cli_fuzz,
     cli_modbus,
     cli_models,
     cli_roles,
@@ -138,6 +139,7 @@ app.add_typer(cli_bench.app, name="bench")
 app.command()(cli_drill.drill)
 app.add_typer(cli_deadletters.app, name="deadletters")
 cli_roles.register(app)
+cli_fuzz.register(app)
 
 
 def main() -> None:

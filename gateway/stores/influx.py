@@ -13,6 +13,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import urlsplit
 
 from core.batch import Batch
 from core.catalog import Catalog
@@ -22,6 +23,7 @@ from core.errors import ConfigError, StoreError, StoreUnavailable
 from core.ports import Note
 from core.spec import DeviceSpec
 from gateway import notes as notes_json
+from gateway.stores.ahead import ahead
 from gateway.stores.extra import NOTHING, Busy, Extra
 from gateway.stores.lines import note_line, row_lines
 
@@ -34,7 +36,9 @@ LONGEST_WAIT_S = 300.0
 
 
 class InfluxConfig(Config):
-    """``token`` may be ``${ENV_NAME}``, read from the environment; ``batch``: lines a request."""
+    """``token`` may be ``${ENV_NAME}``, read from the environment; ``batch``: lines a request; ``gzip``: None
+    compresses unless the server is on this machine, where it would cost more time than the wire.
+    """
 
     kind: Literal["influx"] = "influx"
     url: str = "http://127.0.0.1:8086"
@@ -44,6 +48,7 @@ class InfluxConfig(Config):
     batch: int = 5_000
     timeout_s: float = 10.0
     retention_s: int = 0
+    gzip: bool | None = None
 
 
 class InfluxStore:
@@ -73,7 +78,7 @@ class InfluxStore:
             token=_token(self.config.token),
             org=self.config.org,
             timeout=round(self.config.timeout_s * 1000),
-            enable_gzip=True,
+            enable_gzip=self.config.gzip if self.config.gzip is not None else not _is_here(self.config.url),
         )
         self._api = self._client.write_api(write_options=SYNCHRONOUS)
         self._make_bucket()
@@ -111,8 +116,8 @@ class InfluxStore:
 
     def write(self, batches: Sequence[Batch], notes: Sequence[Note], position: int, extra: Extra = NOTHING) -> None:
         """Write rows and notes, then keep the position. Raises StoreUnavailable, Busy or StoreError."""
-        for chunk in self._chunks(batches, notes):
-            self._post("\n".join(chunk))
+        for lines in ahead("\n".join(chunk) for chunk in self._chunks(batches, notes)):
+            self._post(lines)
         counts = self._kept["counts"]
         for index, rows in extra.counts.items():
             path = self.catalog.streams[index].path
@@ -172,6 +177,9 @@ class InfluxStore:
         lines: list[str] = []
         for batch in batches:
             lines += row_lines(batch, self.catalog, self._tags)
+            while len(lines) >= self.config.batch:  # what is full can go while the rest is made
+                yield lines[: self.config.batch]
+                del lines[: self.config.batch]
         lines += [note_line(note, notes_json.NAME_OF[type(note)], notes_json.to_json(note)) for note in notes]
         for start in range(0, len(lines), self.config.batch):
             yield lines[start : start + self.config.batch]
@@ -224,6 +232,10 @@ def retry_after(text: str) -> float | None:
         except (ValueError, TypeError):
             return None
     return min(max(wait, 0.0), LONGEST_WAIT_S) if wait == wait else None
+
+
+def _is_here(url: str) -> bool:
+    return urlsplit(url).hostname in ("localhost", "127.0.0.1", "::1")
 
 
 def _token(text: str) -> str:

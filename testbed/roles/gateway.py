@@ -31,6 +31,8 @@ from wire.opcua.identity import identity
 
 ROLE = "gateway"
 DRAIN_S = 20.0
+#: s; how long the buffer's thread may keep the interpreter while rows wait for the rules (5 ms by default)
+SWITCH_S = 0.0005
 OWN = "run"
 
 
@@ -53,6 +55,7 @@ async def run(folder: RunFolder, control: Control, places: Mapping[str, object] 
     serving = asyncio.create_task(gateway.run(), name="gateway")
     reporting = asyncio.create_task(_report(gateway, folder, control), name="report")
     gc.collect()
+    sys.setswitchinterval(SWITCH_S)
     gc.freeze()  # what start-up made lives as long as the process: no collection need look at it again
     try:
         async with AsyncExitStack() as stack:
@@ -144,11 +147,26 @@ def status(gateway: Gateway) -> dict[str, Any]:
 
 
 async def _report(gateway: Gateway, folder: RunFolder, control: Control) -> None:
+    known = (0, 0)
     while True:
         await asyncio.sleep(1.0)
-        figures = status(gateway)
+        figures = gateway.snapshot(streams=False)
         folder.write_status(ROLE, figures)
         control.say("status", **figures)
+        known = _settle(gateway, known)
+
+
+def _settle(gateway: Gateway, known: tuple[int, int]) -> tuple[int, int]:
+    """Freeze the catalog once births have ceased for a second: walking through it takes a collection far too long.
+
+    ``known`` is (devices a second ago, devices when it was last frozen).
+    """
+    before, frozen = known
+    now = len(gateway.catalog.devices)
+    if now == before and now != frozen:
+        gc.freeze()
+        return now, now
+    return now, frozen
 
 
 if __name__ == "__main__":
