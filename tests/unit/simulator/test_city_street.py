@@ -110,6 +110,17 @@ def test_a_robot_charges_when_it_is_low_and_sooner_with_a_dragging_brake() -> No
     assert dragging[-1] > 5.0
 
 
+def test_a_robot_sent_to_charge_goes_after_its_leg() -> None:
+    city = world("amr")
+    collect(city, NS)
+    assert do(city, "charge") == ["refused"]  # full
+    collect(city, 4 * H)
+    assert do(city, "charge") == ["done"]
+    charge = column(collect(city, 8 * H), "battery", city, "charge")
+    assert charge.min() > 50.0
+    assert charge.max() == pytest.approx(95.0, abs=0.8)
+
+
 def test_a_stopped_robot_keeps_place_and_charge() -> None:
     city = world("amr")
     collect(city, H)
