@@ -46,6 +46,7 @@ class OpcuaServer:
         self._calls = Calls(on_call, now, config.answer / NS)
         self._pool = BlockPool(int(config.block_mb * 1e6), config.history)
         self._server: GuardedServer | None = None
+        self._prepared: GuardedServer | None = None
         self.door = Door(config.security)
         self._space: Space | None = None
         self._writer: NodeWriter | None = None
@@ -78,6 +79,11 @@ class OpcuaServer:
 
     async def start(self) -> None:
         """Listen; devices announced before are there again. Raises WireError if the port is taken."""
+        await self.prepare()
+        await self.listen()
+
+    async def prepare(self) -> None:
+        """Build the address space without listening: what is written until :meth:`listen` becomes history."""
         quieten()
         self._port = self._port or free_port(self.config.host)
         core = Core(self, self.config.limits)
@@ -97,6 +103,16 @@ class OpcuaServer:
         self._events = await server.get_event_generator()
         known, self._devices, self._readers, self._states = list(self._devices.values()), {}, {}, {}
         await self.announce(known)
+        self._prepared = server
+
+    async def listen(self) -> None:
+        """Listen, with the last value of every node in place. Raises WireError if the port is taken."""
+        server = self._prepared
+        if server is None:
+            raise WireError("the OPC UA server is not prepared")
+        self._prepared = None
+        for slot in self.slots.values():
+            slot.restore()
         try:
             await server.start()
         except OSError as error:
