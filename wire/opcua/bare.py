@@ -57,7 +57,7 @@ def _unfetched(server: Any) -> bool:
 async def listen(
     url: str, variables: int, begin: Callable[[], None], over: Callable[[int, int], bool]
 ) -> tuple[int, int]:
-    """Count the values of a :func:`serve` after ``begin`` until ``over(count, ns without any)``; returns (count, ns)."""
+    """Count the values of a :func:`serve` from ``begin`` until ``over(count, idle ns)``; returns (count, ns)."""
     quieten()
     count, last = 0, mono_ns()
 
