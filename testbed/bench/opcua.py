@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -113,31 +113,16 @@ async def _listen(server: _Server, seconds: float) -> dict[str, float]:
 
 
 async def _listen_bare(server: _Server, seconds: float) -> dict[str, float]:
-    from asyncua import Client, ua
+    from wire.opcua.bare import listen
 
-    logging.getLogger("asyncua").setLevel(logging.CRITICAL)
-    count, last = 0, mono_ns()
+    until = wall_ns() + round((seconds * 4 + 20) * NS)
 
-    class Handler:
-        def datachange_notification(self, node: Any, value: Any, data: Any) -> None:
-            nonlocal count, last
-            count, last = count + (len(value) if isinstance(value, list) else 1), mono_ns()
-
-    async with Client(server.url) as client:
-        index = await client.get_namespace_index("urn:bench")
-        nodes = [client.get_node(ua.NodeId(i, index)) for i in range(1, 101)]
-        subscription = await client.create_subscription(50, Handler())
-        await subscription.subscribe_data_change(nodes, queuesize=10_000)
-        await asyncio.sleep(0.3)
-        count, began = 0, mono_ns()
+    def begin() -> None:
         server.go()
-        waiting = asyncio.create_task(asyncio.to_thread(server.wait))
-        until = wall_ns() + round((seconds * 4 + 20) * NS)
+        threading.Thread(target=server.wait, daemon=True).start()
 
-        def over() -> bool:
-            return server.done and (count >= server.told["values"] or mono_ns() - last > 3 * NS)
+    def over(count: int, idle: int) -> bool:
+        return wall_ns() > until or (server.done and (count >= server.told["values"] or idle > 3 * NS))
 
-        while wall_ns() < until and not over():  # noqa: ASYNC110 - the handler is asyncua's
-            await asyncio.sleep(0.05)
-        await waiting
-    return {"values": count, "seconds": (last - began) / NS}
+    count, took = await listen(server.url, 100, begin, over)
+    return {"values": count, "seconds": took / NS}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from typing import Any
 
 import numpy as np
 
@@ -14,7 +13,7 @@ from core.catalog import Catalog
 from core.clock import MS, NS, mono_ns, wall_ns
 from core.quality import GOOD
 from core.spec import ChannelSpec, DeviceSpec, Identity, LayoutSpec, StreamSpec
-from wire.ports import free_port
+from wire.opcua.bare import serve
 
 _COLUMNS = 10
 _BURST = 40  # scalars of a node that are written before the client must have fetched them
@@ -24,7 +23,8 @@ _BLOCK = 1_000  # samples of a channel in one array
 async def main(kind: str, variables: int, every: int, seconds: float) -> None:
     """Serve, wait for a line, send, tell, and wait to be ended."""
     if kind.startswith("bare"):
-        await _bare(kind == "bare-arrays", variables, seconds)
+        size = _BLOCK if kind == "bare-arrays" else 0
+        await _done(await serve(size, variables, seconds, _BURST, _ready))
     else:
         await _ours(kind, variables, every, seconds)
 
@@ -72,42 +72,6 @@ def _rows(catalog: Catalog, layout: LayoutSpec, start: int, step: int, fast: boo
         stream = np.full(n, entry.index, np.int32)
         parts.append(Batch(layout, stream, np.ones(n, np.int64), seq, t, x, np.full(x.shape, GOOD, np.uint8)))
     return [concat(parts)]
-
-
-async def _bare(arrays: bool, variables: int, seconds: float) -> None:
-    """The same with asyncua as it comes, written the quickest way that it documents."""
-    import logging
-
-    from asyncua import Server, ua
-
-    logging.getLogger("asyncua").setLevel(logging.CRITICAL)
-    server, url = Server(), f"opc.tcp://127.0.0.1:{free_port()}/bare"
-    await server.init()
-    server.set_endpoint(url)
-    server.set_security_policy([ua.SecurityPolicyType.NoSecurity])
-    index = await server.register_namespace("urn:bench")
-    empty: Any = [0.0] if arrays else 0.0
-    nodes = [
-        (await server.nodes.objects.add_variable(ua.NodeId(i + 1, index), f"v{i}", empty)).nodeid
-        for i in range(variables)
-    ]
-    async with server:
-        await _ready(url)
-        values, began, step = 0, mono_ns(), 0
-        while mono_ns() - began < seconds * NS:
-            step += 1
-            content: Any = (np.arange(_BLOCK) + float(step)).tolist() if arrays else float(step)
-            for node in nodes:
-                value = ua.DataValue(ua.Variant(content, ua.VariantType.Double))
-                await server.write_attribute_value(node, value)
-                values += _BLOCK if arrays else 1
-            while (arrays or step % _BURST == 0) and _unfetched(server):  # noqa: ASYNC110 - asyncua tells nobody when a client has fetched
-                await asyncio.sleep(0.001)
-        await _done(values)
-
-
-def _unfetched(server: Any) -> bool:
-    return any(s._triggered_datachanges for s in server.iserver.subscription_service.subscriptions.values())
 
 
 async def _until(due: int) -> None:
