@@ -58,7 +58,9 @@ class Dedup:
                     if t_last > track.t_top:
                         track.t_top = t_last
                     continue
-                if lo <= track.seen.top and int(batch.t[start]) > track.t_top and not track.seen.missing(lo, lo):
+                t_first = int(batch.t[start])
+                again = lo <= track.seen.top and t_first > track.t_top and t_first != track.sid
+                if again and not track.seen.missing(lo, lo):
                     return self._restarted(batch, start, keep, now, opening)
                 mask = self._numbered(track, batch, start, stop, counts, now, opening)
             else:

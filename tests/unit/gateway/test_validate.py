@@ -39,6 +39,13 @@ def test_rows_that_were_asked_for_again_are_repaired_not_reordered():
     assert (totals["received"], totals["repaired"], totals["reordered"]) == (6, 4, 0)
 
 
+def test_times_that_run_backwards_do_not_look_like_restarts_without_end():
+    judge = validator()
+    check(judge, rows(range(3), t0=0))
+    check(judge, rows(range(3), t0=100 * NS, step=-NS))
+    assert len(check(judge, rows(range(3), t0=100 * NS, step=-NS))[0]) == 0
+
+
 def test_batches_of_many_streams_are_judged_each_by_its_own():
     catalog = Catalog([device("p1"), device("p2"), device("p3")])
     judge = validator(catalog)
