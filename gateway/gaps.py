@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -84,6 +85,37 @@ class Loss:
     def rows(self) -> int:
         """Number of rows."""
         return sum(hi - lo + 1 for lo, hi in self.spans)
+
+
+_SPANS_TOLD = 1_000
+_LOSS = re.compile(r"(?P<path>\S+) sid (?P<sid>\d+): (?P<rows>\d+) rows.* are lost: (?P<spans>[\d., ]+)$")
+
+
+@dataclass(frozen=True, slots=True)
+class ToldLoss:
+    """What the text of a gap report names."""
+
+    path: str
+    sid: int
+    rows: int
+    spans: tuple[Span, ...]
+
+
+def loss_text(path: str, loss: Loss) -> str:
+    """Return the words for rows that are lost; :func:`read_loss_text` reads them."""
+    spans = ", ".join(f"{lo}..{hi}" for lo, hi in loss.spans[:_SPANS_TOLD])
+    when = " from before the first contact" if loss.head else ""
+    return f"{path} sid {loss.sid}: {loss.rows} rows{when} are lost: {spans}"
+
+
+def read_loss_text(text: str) -> ToldLoss | None:
+    """Return what :func:`loss_text` wrote, None for any other text."""
+    found = _LOSS.match(text)
+    if found is None:
+        return None
+    ends = (span.split("..") for span in found["spans"].split(", "))
+    spans = tuple((int(lo), int(hi)) for lo, hi in ends)
+    return ToldLoss(found["path"], int(found["sid"]), int(found["rows"]), spans)
 
 
 class GapBook:

@@ -165,9 +165,14 @@ class Gateway:
                 "queued": self.buffer.queued,
                 "commits": counts["commits"],
                 "full": counts["buffer_full"],
+                "over_limit": self.buffer.full,
                 "dropped": counts["buffer_dropped"],
             },
-            "dead_letters": {"counts": dict(self.letters.counts), "unkept": self.letters.unkept},
+            "dead_letters": {
+                "counts": dict(self.letters.counts),
+                "unkept": self.letters.unkept,
+                "forgotten": self.letters.forgotten,
+            },
             "sources": {
                 s.name: {
                     "state": s.state,

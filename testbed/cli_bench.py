@@ -54,6 +54,38 @@ def simulate(
 
 
 @app.command()
+def score(
+    assets: Annotated[int, typer.Option(min=10, max=200_000, help="Assets scored in one call.")] = 10_000,
+    windows: Annotated[int, typer.Option(min=1, max=1000, help="Windows fed, one a minute of run time.")] = 10,
+    floor: Annotated[float, typer.Option(min=0, help="Fail below so many assets a second.")] = 0.0,
+    as_json: AsJson = False,
+) -> None:
+    """Serve models to many assets: rows in, windows, filters, features, detectors, prognosis, policy out."""
+    from testbed.bench import score as measure
+    from testbed.bench.machine import machine
+
+    found: dict[str, Any] = {"bench": "score", **machine(), "scoring": measure.scoring(assets, windows)}
+    show(found, as_json)
+    if found["scoring"]["assets_per_s"] < floor:
+        raise typer.Exit(1)
+
+
+@app.command()
+def opcua(
+    seconds: Annotated[float, typer.Option(min=1.0, max=600, help="How long each part sends.")] = 10.0,
+    as_json: AsJson = False,
+) -> None:
+    """OPC UA between two processes: share delivered when paced, values a second at most, beside bare asyncua."""
+    from testbed.bench import opcua as measure
+    from testbed.bench.machine import machine
+
+    console = Console(stderr=True, highlight=False)
+    found = {"bench": "opcua", **machine()}
+    found |= measure.run(seconds, lambda text: console.print(f"[dim]{text}[/dim]"))
+    show(found, as_json)
+
+
+@app.command()
 def mqtt(
     messages: Annotated[int, typer.Option(min=1_000, help="Messages of one row.")] = 40_000,
     blocks: Annotated[int, typer.Option(min=10, help="Messages of 1,000 rows.")] = 600,

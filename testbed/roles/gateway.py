@@ -6,17 +6,20 @@ import asyncio
 import gc
 import sys
 from collections.abc import Mapping
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
 from core.catalog import Catalog
 from core.ports import Source
+from gateway.endpoint import Endpoint
 from gateway.kinds import SourceConfig
 from gateway.service import Gateway
 from gateway.sources.memory import MemorySourceConfig
 from gateway.sources.modbus import ModbusSource, ModbusSourceConfig
 from gateway.sources.mqtt import MqttSource, MqttSourceConfig
 from gateway.sources.opcua import OpcuaSource, OpcuaSourceConfig
+from gateway.sources.opcua_foreign import ForeignOpcuaSource
 from gateway.sources.sparkplug import SparkplugSource, SparkplugSourceConfig
 from gateway.watch import BrokerWatch
 from testbed.control import Control, run_role
@@ -54,9 +57,13 @@ async def run(folder: RunFolder, control: Control, places: Mapping[str, object] 
     gc.collect()
     sys.setswitchinterval(SWITCH_S)
     gc.freeze()  # what start-up made lives as long as the process: no collection need look at it again
-    control.say("ready")
     try:
-        await _serve(gateway, serving, control)
+        async with AsyncExitStack() as stack:
+            if config.endpoint is not None:
+                endpoint = await stack.enter_async_context(Endpoint(config.endpoint, gateway.snapshot))
+                control.say("told", text=f"health and figures at http://{config.endpoint.host}:{endpoint.port}/metrics")
+            control.say("ready")
+            await _serve(gateway, serving, control)
     finally:
         reporting.cancel()
         await asyncio.gather(reporting, return_exceptions=True)
@@ -87,7 +94,7 @@ def build_sources(scenario: Scenario, manifest: Manifest, catalog: Catalog, fold
         if isinstance(kind, MqttSourceConfig):
             found[name] = MqttSource(proof.connect(kind) if kind.url == manifest.mqtt else kind, catalog)
         elif isinstance(kind, OpcuaSourceConfig):
-            found[name] = OpcuaSource(kind, catalog)
+            found[name] = ForeignOpcuaSource(kind, catalog) if kind.map else OpcuaSource(kind, catalog)
         elif isinstance(kind, SparkplugSourceConfig):
             found[name] = SparkplugSource(proof.connect(kind) if kind.url == manifest.mqtt else kind, catalog)
         elif isinstance(kind, ModbusSourceConfig):
