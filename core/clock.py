@@ -6,7 +6,6 @@ epoch: ``start + simulated``. Only a run with ``start: now`` at speed 1 makes ru
 
 from __future__ import annotations
 
-import math
 import re
 import time
 from dataclasses import dataclass
@@ -36,6 +35,10 @@ def cpu_ns() -> int:
     return time.process_time_ns()
 
 
+#: s; what 64 bits of ns hold
+_LONGEST_S = 9.2e9
+
+
 def parse_duration(text: str | float) -> int:
     """Return nanoseconds of ``90s``, ``1h30m``, ``250ms``, ``30d`` or a number of seconds.
 
@@ -45,7 +48,7 @@ def parse_duration(text: str | float) -> int:
         If the text is not a duration.
     """
     if isinstance(text, (int, float)) and not isinstance(text, bool):
-        if not 0 <= text < math.inf:
+        if not 0 <= text < _LONGEST_S:
             raise TestbedError(f"not a duration: {text!r} (write a number of seconds from 0 up)")
         return round(text * NS)
     rest, total = str(text), 0

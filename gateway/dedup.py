@@ -17,6 +17,7 @@ RECEIVED, DUPLICATE, REORDERED, REJECTED, LOST, REPAIRED = range(6)
 #: ``reordered``: late by itself; ``repaired``: late because the gateway asked for it again
 NAMES = ("received", "duplicated", "reordered", "rejected", "lost", "repaired")
 STARTS_KEPT = 8
+RESTARTS = 64  # of one start number; a clock that jumps about is not a device that starts anew
 
 
 class Dedup:
@@ -58,7 +59,10 @@ class Dedup:
                     if t_last > track.t_top:
                         track.t_top = t_last
                     continue
-                if lo <= track.seen.top and int(batch.t[start]) > track.t_top and not track.seen.missing(lo, lo):
+                t_first = int(batch.t[start])
+                again = lo <= track.seen.top and t_first > track.t_top and t_first != track.sid
+                starts = self._alias.get((stream, track.asked_sid), ())
+                if again and len(starts) < RESTARTS and not track.seen.missing(lo, lo):
                     return self._restarted(batch, start, keep, now, opening)
                 mask = self._numbered(track, batch, start, stop, counts, now, opening)
             else:

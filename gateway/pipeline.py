@@ -162,7 +162,12 @@ class Pipeline:
         remarks = Remarks()
         try:
             fresh = self.validator.check(batch, mono_ns(), remarks)
-        except (ValueError, KeyError, IndexError) as error:  # rows that do not fit the catalog or each other
+        except (
+            ValueError,
+            KeyError,
+            IndexError,
+            RecursionError,
+        ) as error:  # rows that do not fit the catalog or each other
             log.exception("source %s: rows of %s cannot be judged", source, batch.layout.name)
             self.metrics.count("rejected", len(batch))
             self.letters.add(source, batch.layout.name, "unjudgeable", repr(error).encode())

@@ -39,6 +39,15 @@ def test_rows_that_were_asked_for_again_are_repaired_not_reordered():
     assert (totals["received"], totals["repaired"], totals["reordered"]) == (6, 4, 0)
 
 
+def test_a_clock_that_jumps_about_does_not_restart_a_stream_without_end():
+    judge = validator()
+    check(judge, rows([0], t0=0))
+    jumping = concat([rows([0], t0=(1 + n) * NS) for n in range(2_000)])
+    check(judge, jumping)
+    assert judge.totals()["received"] + judge.totals()["duplicated"] == 2_001
+    assert judge.totals()["received"] <= 66
+
+
 def test_batches_of_many_streams_are_judged_each_by_its_own():
     catalog = Catalog([device("p1"), device("p2"), device("p3")])
     judge = validator(catalog)
