@@ -14,14 +14,16 @@ RUN python -m venv /opt/testbed \
  && /opt/testbed/bin/pip install --no-cache-dir --disable-pip-version-check -c constraints.txt .
 
 FROM python:3.12-slim
-RUN useradd --system --uid 10001 --home-dir /data --shell /usr/sbin/nologin testbed \
- && install -d -o testbed -g testbed /data
+RUN groupadd --system --gid 10001 testbed \
+ && useradd --system --uid 10001 --gid 10001 --home-dir /data --shell /usr/sbin/nologin testbed \
+ && install -d -o testbed -g testbed /data /broker
 COPY --from=build /opt/testbed /opt/testbed
 COPY configs /app/configs
 COPY configs/deploy/healthy.py /app/healthy.py
 ENV PATH=/opt/testbed/bin:$PATH \
     PYTHONUNBUFFERED=1 \
-    TESTBED_DATA_DIR=/data
+    TESTBED_DATA_DIR=/data \
+    HOME=/tmp
 WORKDIR /app
 USER testbed
 VOLUME /data

@@ -207,6 +207,26 @@ def _role(text: str) -> Role:
     raise TestbedError(f"--role {text}: write one of {', '.join(ROLES)}")
 
 
+# --- a stack of containers ----------------------------------------------------------------------------------------
+
+
+def equip(
+    scenario: Annotated[Path, typer.Argument(help="Scenario file: it says for which areas the simulator speaks.")],
+    broker_dir: Annotated[Path, typer.Option(help="Folder for the files of mosquitto.")],
+    name: Annotated[Optional[list[str]], typer.Option(help="Host name of the broker; repeatable.")] = None,
+    data_dir: DataDir = DATA_DIR,
+) -> None:
+    """Make CA, certificates, accounts and rights for roles and a mosquitto that are started one by one."""
+    from simulator.domain import devices
+    from testbed.runfolder import RunFolder
+    from testbed.scenario import read
+    from testbed.stackkeys import StackKeys
+
+    areas = sorted({f"{spec.site}/{spec.area}" for d in read(scenario).domains for _, spec in devices(d, 0)})
+    StackKeys(_vault(data_dir), RunFolder(data_dir), areas, name or ()).equip(broker_dir)
+    sys.stdout.write(f"the files of the broker are in {broker_dir}; clients trust {broker_dir / 'ca.crt'}\n")
+
+
 # --- audit -------------------------------------------------------------------------------------------------------
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from urllib.request import urlopen
 
 from core.clock import wall_ns
+from gateway.stores.influx import from_environment
 
 GB = 1024**3
 
@@ -122,7 +123,7 @@ def _store(_: Path) -> Iterator[Finding]:
     except (OSError, ValueError) as error:
         text = f"InfluxDB at {url} does not answer: {error}"
         yield Finding("store", "fault", text, "start it, or unset INFLUXDB_URL to use the embedded store")
-    if not os.environ.get("INFLUXDB_TOKEN"):
+    if not from_environment("INFLUXDB_TOKEN"):
         yield Finding("store", "fault", "INFLUXDB_TOKEN is not set", "set it beside INFLUXDB_URL")
 
 

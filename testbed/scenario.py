@@ -58,7 +58,9 @@ class ScenarioConfig(Config):
     """A scenario file. ``domains`` and ``deploy`` are paths relative to the file; ``copies`` holds for every domain.
 
     ``trainer``: whether every device takes ``inject_fault`` and ``clear_fault`` as commands;
-    ``links``: whether the links of the domains are simulated; ``climate``: normals, and spells of weather on order.
+    ``links``: whether the links of the domains are simulated; ``climate``: normals, and spells of weather on order;
+    ``opcua_apart``: whether the simulator's OPC UA server is a process of its own (it can then die, and come back,
+    alone).
     """
 
     name: Label
@@ -76,6 +78,7 @@ class ScenarioConfig(Config):
     trainer: bool = False
     links: bool = True
     climate: ClimateConfig = ClimateConfig()
+    opcua_apart: bool = False
     gateway: GatewayConfig | None = None
     analytics: AnalyticsConfig = AnalyticsConfig()
     examination: CmapssExam | None = None

@@ -13,6 +13,7 @@ from typing import Any
 from core.config import parse
 from core.errors import ConfigError
 from gateway.kinds import GatewayConfig
+from gateway.stores.influx import from_environment
 from testbed.runfolder import RunFolder
 
 _ENVIRONMENT = {"url": "INFLUXDB_URL", "org": "INFLUXDB_ORG", "bucket": "INFLUXDB_BUCKET"}
@@ -32,8 +33,9 @@ def asked_store(kind: str | None) -> dict[str, Any]:
         raise ConfigError("--store", f"no such store: {kind!r}", "write duck or influx")
     if kind == "duck":
         return {"kind": kind}
-    if not os.environ.get("INFLUXDB_TOKEN"):
-        raise ConfigError("INFLUXDB_TOKEN", "is not set", "InfluxDB needs its token in the environment")
+    if not from_environment("INFLUXDB_TOKEN"):
+        hint = "InfluxDB needs its token in the environment, or in the file that INFLUXDB_TOKEN_FILE names"
+        raise ConfigError("INFLUXDB_TOKEN", "is not set", hint)
     named = {key: os.environ[name] for key, name in _ENVIRONMENT.items() if os.environ.get(name)}
     return {"kind": kind, **named}
 

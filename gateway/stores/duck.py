@@ -91,10 +91,11 @@ class DuckStore:
             raise StoreError(f"{self.path}: {error}") from error
 
     def close(self) -> None:
-        """Close the file."""
-        if self._con is not None:
-            self._con.close()
-            self._con = None
+        """Close the file, once a write that is under way in another thread has ended."""
+        with self._lock:
+            if self._con is not None:
+                self._con.close()
+                self._con = None
 
     def position(self) -> int:
         """Return the position of the last transaction."""

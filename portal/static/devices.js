@@ -83,6 +83,7 @@ export function layout() {
     const name = tab.dataset.domain;
     const n = [...store.devices.values()].filter((device) => !name || device.domain === name).length;
     setText(tab.lastChild, count(n));
+    tab.hidden = n === 0 && tab.getAttribute("aria-pressed") !== "true";
   }
 }
 

@@ -1,6 +1,7 @@
 // The story: what was found, what is foreseen, what was ordered, commanded and done, in plain words.
 
 import { byId, el, setText } from "./dom.js";
+import { parts, say } from "./phrases.js";
 import { store } from "./store.js";
 import { clock, count, duration, labelOf, lang, number, percent, t, tOr } from "./text.js";
 
@@ -22,36 +23,36 @@ function issuer(code) {
 }
 
 function args(values) {
-  const parts = Object.entries(values ?? {}).map(([name, value]) => `${tOr(`arg.${name}`, plain(name))} ${typeof value === "number" ? number(value) : value}`);
-  return parts.length ? ` (${parts.join(", ")})` : "";
+  const said = Object.entries(values ?? {}).map(([name, value]) => `${tOr(`arg.${name}`, plain(name))} ${typeof value === "number" ? number(value) : name === "parts" ? parts(String(value)) : value}`);
+  return said.length ? ` (${said.join(", ")})` : "";
 }
 
 function prognosisWords(step) {
   const key = Number.isFinite(step.rul_s) ? "story.prognosis" : "story.prognosis_open";
   return t(key, {
-    cause: step.cause ? t("story.cause", { cause: tOr(`cause.${step.cause}`, plain(step.cause)) }) : "",
+    cause: step.cause ? t("story.cause", { cause: tOr(`cause.${step.cause}`, say(plain(step.cause))) }) : "",
     rul: duration(step.rul_s), low: duration(step.lower_s), high: duration(step.upper_s),
     confidence: percent(step.confidence), p: percent(step.p_failure), horizon: duration(step.horizon_s),
   });
 }
 
 function orderWords(step) {
-  const parts = [tOr(`action.${step.action}`, plain(step.action))];
-  if (step.crew) parts.push(t("story.crew", { n: count(step.crew) }));
-  if (step.duration_s > 0) parts.push(duration(step.duration_s));
-  if (step.parts?.length) parts.push(step.parts.join(", "));
-  if (step.saving_krw > 0) parts.push(t("story.saving", { won: money.format(step.saving_krw) }));
-  return parts.join(" · ");
+  const said = [tOr(`action.${step.action}`, plain(step.action))];
+  if (step.crew) said.push(t("story.crew", { n: count(step.crew) }));
+  if (step.duration_s > 0) said.push(duration(step.duration_s));
+  if (step.parts?.length) said.push(parts(step.parts.join(", ")));
+  if (step.saving_krw > 0) said.push(t("story.saving", { won: money.format(step.saving_krw) }));
+  return said.join(" · ");
 }
 
 /** step -> [sentence, small print] */
 const WORDS = {
-  finding: (step) => [t("story.finding", { detector: tOr(`detector.${step.detector}`, plain(step.detector)), score: number(step.score, 2), threshold: number(step.threshold, 2) }), step.text],
+  finding: (step) => [t("story.finding", { detector: tOr(`detector.${step.detector}`, plain(step.detector)), score: number(step.score, 2), threshold: number(step.threshold, 2) }), say(step.text)],
   prognosis: (step) => [prognosisWords(step), ""],
-  order: (step) => [orderWords(step), step.reason],
+  order: (step) => [orderWords(step), say(step.reason)],
   command: (step, path) => [`${commandName(path, step.name)}${args(step.args)}`, issuer(step.issuer)],
-  result: (step) => [tOr(`result.${step.status}`, step.status), step.detail],
-  event: (step) => [tOr(`event.${step.name}`, plain(step.name)), step.text],
+  result: (step) => [tOr(`result.${step.status}`, step.status), say(step.detail)],
+  event: (step) => [tOr(`event.${step.name}`, plain(step.name)), say(step.text)],
 };
 
 export function describe(step, path) {

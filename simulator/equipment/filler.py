@@ -27,7 +27,7 @@ LINE_STREAM = Stream(
         *LINE,
         measured(
             "fill_weight", "mass", "g", 0, 2000,
-            Sensor(bias=0.2, noise=0.3, resolution=0.1, dropout=1e-5), ko="충전 중량", en="Fill weight",
+            Sensor(bias=0.2, noise=0.3, resolution=0.1, dropout=1e-5), ko="충진 중량", en="Fill weight",
         ),
         measured(
             "seal_temp", "temperature", "Cel", 0, 250,
@@ -48,7 +48,7 @@ class FillerConfig(PackagingConfig):
     seal_set: float = Field(default=165.0, gt=0, le=230)
     rated_kw: float = Field(default=9.0, gt=0)
 
-    label: ClassVar[Name] = Name("충전기", "Filler")
+    label: ClassVar[Name] = Name("충진기", "Filler")
     wearing: ClassVar[str] = "jaws"
 
     def asset(self) -> type[Filler]:
@@ -67,12 +67,12 @@ class Filler(Packaging):
     commands = (
         *Packaging.commands,
         CommandSpec("set_seal", {"temperature": "Cel"}, Name("실링 온도 설정", "Set seal temperature")),
-        CommandSpec("set_weight", {"mass": "g"}, Name("충전 중량 설정", "Set fill weight")),
+        CommandSpec("set_weight", {"mass": "g"}, Name("충진 중량 설정", "Set fill weight")),
     )
     faults: ClassVar[Mapping[str, FaultKind]] = {
         "jaw_fouling": WearFault("jaws", 40.0, Name("실링 조 오염", "Fouled sealing jaws")),
         **Packaging.faults,
-        "fill_drift": Effect(6.0, label=Name("충전량 편차", "Fill-weight drift")),  # g
+        "fill_drift": Effect(6.0, label=Name("충진량 편차", "Fill-weight drift")),  # g
         "heater_weak": Effect(12.0, label=Name("히터 저하", "Weak heater")),  # K
     }
     config: FillerConfig

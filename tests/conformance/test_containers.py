@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -14,7 +15,9 @@ import pytest
 import typer
 import yaml
 
+from simulator.domain import devices
 from testbed.cli import app
+from testbed.scenario import read
 
 ROOT = Path(__file__).resolve().parents[2]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
@@ -23,7 +26,7 @@ OURS = {name: service for name, service in SERVICES.items() if service["image"] 
 
 
 def test_every_role_is_there() -> None:
-    assert set(OURS) == {"simulator", "gateway", "platform"}
+    assert set(OURS) == {"keys", "simulator", "gateway", "platform"}
     assert {"broker", "influxdb", "grafana"} <= set(SERVICES)
 
 
@@ -33,9 +36,56 @@ def test_ports_are_published_on_loopback_only(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(SERVICES))
-def test_secrets_come_from_the_environment(name: str) -> None:
+def test_secrets_come_from_files(name: str) -> None:
     secrets = {k: v for k, v in SERVICES[name].get("environment", {}).items() if re.search("PASSWORD|TOKEN", k)}
-    assert [k for k, v in secrets.items() if not v.startswith("${")] == []
+    files = {f"/run/secrets/{secret}" for secret in SERVICES[name].get("secrets", [])}
+    assert {k: v for k, v in secrets.items() if not k.endswith("_FILE") or v not in files} == {}
+
+
+def test_secrets_are_those_that_are_drawn() -> None:
+    assert {f".secrets/{name}" for name in COMPOSE["secrets"]} == {s["file"] for s in COMPOSE["secrets"].values()}
+    script = (ROOT / "configs/deploy/make-env.sh").read_text(encoding="utf-8")
+    drawn = re.search(r"for name in (.*); do", script)
+    assert drawn
+    assert set(drawn[1].split()) == set(COMPOSE["secrets"])
+
+
+@pytest.mark.parametrize("name", sorted(SERVICES))
+def test_every_service_is_bounded(name: str) -> None:
+    service = SERVICES[name]
+    assert {"mem_limit", "cpus", "pids_limit"} <= set(service)
+    assert "no-new-privileges:true" in service["security_opt"]
+
+
+@pytest.mark.parametrize("name", sorted(SERVICES))
+def test_nobody_waits_for_a_service_without_health(name: str) -> None:
+    for wanted, how in SERVICES[name].get("depends_on", {}).items():
+        if how["condition"] == "service_healthy":
+            assert wanted in OURS or "healthcheck" in SERVICES[wanted]
+
+
+def test_the_broker_lets_nobody_in_unknown() -> None:
+    lines = (ROOT / "configs/deploy/mosquitto.conf").read_text(encoding="utf-8").splitlines()
+    assert "allow_anonymous false" in lines
+    told = dict(line.split(" ", 1) for line in lines if line and not line.startswith("#") and " " in line)
+    assert {"password_file", "acl_file", "certfile", "keyfile"} <= set(told)
+
+
+@pytest.mark.parametrize("board", ["factory", "logistics", "urban"])
+def test_dashboards_ask_for_what_there_is(board: str) -> None:
+    folder = ROOT / "configs/deploy/grafana/provisioning/dashboards"
+    text = (folder / f"{board}.json").read_text(encoding="utf-8")
+    asked = re.findall(r'_measurement == \\"([^"\\]+)\\" and r._field == \\"([^"\\]+)\\"', text)
+    assert len(asked) == len(json.loads(text)["panels"]) > 0
+    known = {
+        (stream.layout.name, channel.name)
+        for domain in read(ROOT / "configs/scenarios/seoul.yaml").domains
+        for _, device in devices(domain, 0)
+        for stream in device.streams
+        for channel in stream.layout.channels
+        if domain.domain == board
+    }
+    assert set(asked) - known == set()
 
 
 @pytest.mark.parametrize("name", sorted(SERVICES))
@@ -107,13 +157,15 @@ def test_make_env_draws_secrets_once(tmp_path: Path) -> None:
     script.parent.mkdir(parents=True)
     shutil.copy(ROOT / "configs/deploy/make-env.sh", script)
     subprocess.run(["sh", str(script)], check=True, capture_output=True)
-    first = (tmp_path / ".env").read_text()
-    values = dict(line.split("=") for line in first.splitlines() if "=" in line)
-    assert len(values["INFLUX_TOKEN"]) == 48
-    assert values["INFLUX_TOKEN"] != values["INFLUX_PASSWORD"]
-    assert (tmp_path / ".env").stat().st_mode & 0o077 == 0
+    secrets = {p.name: p.read_text() for p in (tmp_path / ".secrets").iterdir()}
+    assert {len(secret) for secret in secrets.values()} == {48}
+    assert len(set(secrets.values())) == len(secrets)
+    assert (tmp_path / ".secrets").stat().st_mode & 0o077 == 0
     subprocess.run(["sh", str(script)], check=True, capture_output=True)
-    assert (tmp_path / ".env").read_text() == first
+    assert {p.name: p.read_text() for p in (tmp_path / ".secrets").iterdir()} == secrets
+    first = (tmp_path / ".env").read_text()
+    assert not [secret for secret in secrets.values() if secret in first]
+    values = dict(line.split("=") for line in first.splitlines() if "=" in line)
     wanted = set(re.findall(r"\$\{([A-Z_]+)", (ROOT / "docker-compose.yml").read_text(encoding="utf-8")))
     assert wanted - set(values) == set()
 

@@ -1,4 +1,4 @@
-"""The page speaks of everything that is shipped in both languages: kinds, areas, detectors, policies, rules."""
+"""The page speaks of all that is shipped in both languages: kinds, areas, arguments, detectors, policies, rules."""
 
 import json
 from pathlib import Path
@@ -16,6 +16,7 @@ DOMAINS = [p for p in sorted((ROOT / "configs/domains").glob("*.yaml")) if "${da
 def codes() -> set[str]:
     specs = [spec for file in DOMAINS for _, spec in devices(load(file, DomainConfig), 1)]
     found = {f"kind.{s.kind}" for s in specs} | {f"area.{s.area}" for s in specs}
+    found |= {f"arg.{name}" for s in specs for command in s.commands for name in command.args}
     for file in (ROOT / "configs/scenarios").glob("*.yaml"):
         if "${data}" in json.dumps(read_yaml(file)):
             continue

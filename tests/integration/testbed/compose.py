@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import gzip
 import os
 import re
 import signal
 import sys
-import threading
-from collections import Counter
 from collections.abc import Callable, Mapping
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 import yaml
 
 ROOT = Path(__file__).resolve().parents[3]
-OURS = ("simulator", "gateway", "platform")
+OURS = ("keys", "simulator", "gateway", "platform")
+DEVNULL = asyncio.subprocess.DEVNULL
 _VARIABLE = re.compile(r"\$\{(\w+)(?::(\?|-)([^}]*))?\}")
 
 
@@ -89,51 +85,47 @@ def _value(match: re.Match[str], values: Mapping[str, str]) -> str:
     return str(rest)
 
 
-class FakeInflux:
-    """Takes lines as InfluxDB 2 does and counts them by measurement. Opened with ``with``."""
+class DeployedBroker:
+    """A real mosquitto with ``configs/deploy/mosquitto.conf`` on files and a port of the test. ``async with``."""
 
-    def __init__(self, token: str) -> None:
-        self.lines: Counter[str] = Counter()
-        self.refused = 0
-        outer = self
+    def __init__(self, program: str, folder: Path, port: int) -> None:
+        self.folder, self.port = folder, port
+        self._program = program
+        self._process: asyncio.subprocess.Process | None = None
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
+    async def __aenter__(self) -> DeployedBroker:
+        shipped = (ROOT / "configs/deploy/mosquitto.conf").read_text(encoding="utf-8")
+        placed = shipped.replace("listener 8883", f"listener {self.port} 127.0.0.1").replace(
+            "/broker", str(self.folder)
+        )
+        if os.geteuid() == 0:
+            placed += "user root\n"  # the container runs as the files' owner; here that is this user
+        config = self.folder / "placed.conf"
+        config.write_text(placed, encoding="utf-8")
+        with (self.folder / "broker.out").open("wb") as log:
+            self._process = await asyncio.create_subprocess_exec(
+                self._program, "-c", str(config), stdout=log, stderr=log
+            )
+        for _ in range(200):
+            if await self.healthy():
+                return self
+            await asyncio.sleep(0.05)
+        raise AssertionError((self.folder / "broker.out").read_text())
 
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-                if self.headers.get("Authorization") != f"Token {token}":
-                    outer.refused += 1
-                    self._answer(401)
-                    return
-                if self.headers.get("Content-Encoding") == "gzip":
-                    body = gzip.decompress(body)
-                if "org=testbed" in self.path and "bucket=testbed" in self.path:
-                    outer.lines.update(re.split(r"[, ]", line, maxsplit=1)[0] for line in body.decode().splitlines())
-                self._answer(204)
+    async def __aexit__(self, *_: object) -> None:
+        assert self._process is not None
+        self._process.terminate()
+        await self._process.wait()
 
-            def do_GET(self) -> None:
-                self._answer(404)
-
-            def _answer(self, code: int) -> None:
-                self.send_response(code)
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-
-            def log_message(self, *_: Any) -> None: ...
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), name="fake influx")
-        self.place = f"127.0.0.1:{self._server.server_port}"
-
-    def __enter__(self) -> FakeInflux:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+    async def healthy(self) -> bool:
+        """Ask as the service's health check does; only the port is another one."""
+        service = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))["services"]["broker"]
+        words = [word.replace("$$", "$") for word in service["healthcheck"]["test"][1:]]
+        settings = self.folder / "mosquitto_sub"
+        settings.write_text(settings.read_text().replace("-p 8883", f"-p {self.port}"))
+        home = {"XDG_CONFIG_HOME": service["environment"]["XDG_CONFIG_HOME"].replace("/broker", str(self.folder))}
+        asked = await asyncio.create_subprocess_exec(*words, env={**os.environ, **home}, stdout=DEVNULL, stderr=DEVNULL)
+        return await asked.wait() == 0
 
 
 async def until(what: str, true: Callable[[], bool], running: Mapping[str, Role], seconds: float = 60.0) -> None:

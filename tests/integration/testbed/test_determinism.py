@@ -53,7 +53,8 @@ async def test_every_speed_and_every_quantum_give_the_same_rows_and_events(tmp_p
 
 
 def test_a_run_with_live_feedback_is_repeated_from_its_command_log(tmp_path: Path) -> None:
-    scenario = write_scenario(tmp_path, end="6s", faults=FAULTS, gateway={"rules": [SLOW_DOWN]})
+    rule = {**SLOW_DOWN, "max_age": "30s"}  # rows of before a busy machine had its gateway ready count as well
+    scenario = write_scenario(tmp_path, end="10s", faults=FAULTS, gateway={"rules": [rule]})
     live = run_up(scenario, tmp_path / "live", "--no-portal", "--start", START, "--seed", "9")
     log = _command_log(tmp_path / "live")
     entries = read_log(log)

@@ -36,7 +36,7 @@ def test_a_secured_run_serves_its_own_and_turns_strangers_away(tmp_path: Path) -
     if find_mosquitto() is None or shutil.which("mosquitto_pub") is None:
         pytest.skip("mosquitto or mosquitto_pub is not installed on this machine")
     scenario = write_scenario(tmp_path, security={}, gateway={"rules": [SLOW_DOWN]})
-    with start_up(scenario, tmp_path, "--for", "60s", "--port", "0") as up:
+    with start_up(scenario, tmp_path, "--for", "300s", "--port", "0") as up:
         up.wait("rows are stored", lambda: up.stored() > 0)
         vault = Vault(up.data_dir)
         ca, operator, viewer = vault.ca / "ca.crt", vault.add_token("op", "operator"), vault.add_token("look", "viewer")

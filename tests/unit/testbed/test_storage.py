@@ -8,10 +8,10 @@ import yaml
 from core.errors import ConfigError
 from gateway.kinds import GatewayConfig
 from gateway.stores.duck import DuckConfig
-from gateway.stores.influx import InfluxConfig
+from gateway.stores.influx import InfluxConfig, from_environment
 from testbed.runfolder import RunFolder
 from testbed.scenario import read
-from testbed.storage import choose_store, with_store
+from testbed.storage import asked_store, choose_store, with_store
 
 PLACE = {"INFLUXDB_URL": "http://store:8086", "INFLUXDB_TOKEN": "hidden", "INFLUXDB_ORG": "o", "INFLUXDB_BUCKET": "b"}
 
@@ -73,3 +73,13 @@ def test_a_deploy_file_replaces_what_it_names_and_nothing_else(tmp_path: Path) -
     assert isinstance(gateway.store, InfluxConfig)
     assert gateway.store.url == "http://there:8086"
     assert [found.name for found in gateway.rules] == ["slow-down"]
+
+
+def test_the_token_may_lie_in_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("INFLUXDB_TOKEN", raising=False)
+    monkeypatch.setenv("INFLUXDB_TOKEN_FILE", str(tmp_path / "token"))
+    with pytest.raises(ConfigError, match="INFLUXDB_TOKEN_FILE"):
+        asked_store("influx")
+    (tmp_path / "token").write_text("hidden\n")
+    assert "hidden" not in str(asked_store("influx"))
+    assert from_environment("INFLUXDB_TOKEN") == "hidden"
