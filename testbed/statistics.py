@@ -22,8 +22,8 @@ _HOURS = 365 * 24
 _KINDS = (
     "\n## Every kind before and after a fault\n\n"
     "One device each over four hours, a row a minute; the red line is when the fault begins. A part that wears lives"
-    " on for two hours and a bit. Shown is the channel that changes most. Machines that take material from others stand "
-    "still here: they have none.\n\n![Equipment kinds](plots/kinds.png)\n"
+    " on for two hours and a bit. Shown is the channel that changes most. Machines that take material from others"
+    " stand still here: they have none.\n\n![Equipment kinds](plots/kinds.png)\n"
 )
 
 
