@@ -206,7 +206,7 @@ def gallery(
     out: Annotated[Path, typer.Option("--out", help="Folder to write statistics.md and plots/ into.")] = Path("docs"),
     seed: Annotated[int, typer.Option("--seed", help="Seed of the year.")] = 7,
 ) -> None:
-    """Write the statistics of a simulated year with a plot: statistics.md, plots/year.png."""
+    """Write the statistics of a simulated year and plots of every kind: statistics.md, plots/*.png."""
     from testbed.statistics import write
 
     _folder(out)
