@@ -1,4 +1,4 @@
-"""The page speaks both languages of all that is shipped: kinds, areas, arguments, detectors, policies, rules."""
+"""The page speaks of all that is shipped in both languages: kinds, areas, arguments, detectors, policies, rules."""
 
 import json
 from pathlib import Path
