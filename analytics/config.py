@@ -9,6 +9,7 @@ from analytics.detectors.drift import DriftConfig
 from analytics.detectors.zones import ZonesConfig
 from analytics.filters import FilterConfig
 from analytics.kinds import DetectorConfig, PolicyConfig, PrognoserConfig
+from analytics.monitor import MonitorConfig
 from analytics.prognosis.boosted import BoostedConfig
 from analytics.signals import SignalsConfig
 from analytics.windows import GRID_NS
@@ -77,6 +78,8 @@ class AnalyticsConfig(Config):
         Memory of levels and baselines.
     alarm
         Hysteresis of findings.
+    monitor
+        When a model is to be trained anew.
     groups, policies
         Model groups and policies.
     """
@@ -86,5 +89,6 @@ class AnalyticsConfig(Config):
     silence: Duration = 60 * NS
     filters: FilterConfig = FilterConfig()
     alarm: AlarmConfig = AlarmConfig()
+    monitor: MonitorConfig = MonitorConfig()
     groups: tuple[GroupConfig, ...] = (GroupConfig(),)
     policies: tuple[PolicyConfig, ...] = ()

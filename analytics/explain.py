@@ -44,6 +44,8 @@ def finding_text(detector: str, score: float, what: str) -> str:
     """Return the text of a raised finding."""
     if detector == "zones":
         return f"vibration has reached zone {zone(score)} of ISO 20816-3" + (f": {what}" if what else "")
+    if detector == "fleet":
+        return f"differs from its peers by {score:.1f} sigma" + (f": {what}" if what else "")
     return f"behaves unlike itself: {what}" if what else "behaves unlike the healthy fleet"
 
 

@@ -6,16 +6,28 @@ from typing import Annotated, Any
 
 from pydantic import Discriminator, Field, Tag
 
+from analytics.detectors.cusum import Cusum, CusumConfig
 from analytics.detectors.drift import Drift, DriftConfig
+from analytics.detectors.ewma import Ewma, EwmaConfig
+from analytics.detectors.fleet import Fleet, FleetConfig
 from analytics.detectors.isolation import Isolation, IsolationConfig
+from analytics.detectors.lof import Lof, LofConfig
 from analytics.detectors.pca import Pca, PcaConfig
 from analytics.detectors.zones import Zones, ZonesConfig
+from analytics.feedback.charging import ChargingConfig
+from analytics.feedback.cold_chain import ColdChainConfig
+from analytics.feedback.derate import DerateConfig
+from analytics.feedback.dust_day import DustDayConfig
+from analytics.feedback.leak import LeakConfig
 from analytics.feedback.maintenance import ConditionConfig, PeriodicConfig, PredictiveConfig, RunToFailureConfig
 from analytics.prognosis.boosted import Boosted, BoostedConfig
 from analytics.prognosis.survival import Survival, SurvivalConfig
 
-AnyDetector = Drift | Isolation | Pca | Zones
-DetectorConfig = Annotated[DriftConfig | IsolationConfig | PcaConfig | ZonesConfig, Field(discriminator="kind")]
+AnyDetector = Cusum | Drift | Ewma | Fleet | Isolation | Lof | Pca | Zones
+DetectorConfig = Annotated[
+    CusumConfig | DriftConfig | EwmaConfig | FleetConfig | IsolationConfig | LofConfig | PcaConfig | ZonesConfig,
+    Field(discriminator="kind"),
+]
 
 
 def _prognoser(value: Any) -> str:
@@ -29,5 +41,14 @@ PrognoserConfig = Annotated[
 ]
 
 PolicyConfig = Annotated[
-    RunToFailureConfig | PeriodicConfig | ConditionConfig | PredictiveConfig, Field(discriminator="kind")
+    RunToFailureConfig
+    | PeriodicConfig
+    | ConditionConfig
+    | PredictiveConfig
+    | DerateConfig
+    | ColdChainConfig
+    | ChargingConfig
+    | LeakConfig
+    | DustDayConfig,
+    Field(discriminator="kind"),
 ]

@@ -146,7 +146,7 @@ def _build(model: GroupModel) -> dict[str, Any]:
         "quantities": list(model.quantities),
         "grid_ns": model.grid_ns,
         "filters": model.filters.model_dump(mode="json"),
-        "detectors": [d.config.model_dump(mode="json") for d in model.detectors],
+        "detectors": [_durations(d.config.model_dump(mode="json")) for d in model.detectors],
         "prognosis": model.prognoser and _durations(model.prognoser.config.model_dump(mode="json")),
         "signals": model.signals and model.signals.model_dump(mode="json"),
         "fleet": {
@@ -160,7 +160,7 @@ def _build(model: GroupModel) -> dict[str, Any]:
 
 def _durations(config: dict[str, Any]) -> dict[str, Any]:
     """Return a dumped config with spans written the way configs take them."""
-    return {k: f"{v}ns" if k in ("horizon", "cap") else v for k, v in config.items()}
+    return {k: f"{v}ns" if k in ("horizon", "cap", "memory") else v for k, v in config.items()}
 
 
 def _fleet(value: dict[str, Any]) -> Fleet:

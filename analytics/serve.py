@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from analytics.config import AnalyticsConfig
 from analytics.live_windows import LiveWindows
 from analytics.model import TrainedModels
+from analytics.readings import Readings
 from analytics.serve_group import INPUT, GroupServing
 from analytics.windows import Windows
 from core.batch import Batch
@@ -28,14 +29,15 @@ class Served:
     prognoses: list[Prognosis] = field(default_factory=list)
     work_orders: list[WorkOrder] = field(default_factory=list)
     commands: list[Command] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
 
     @property
     def notes(self) -> list[Note]:
         """Everything that a store should keep."""
-        return [*self.findings, *self.prognoses, *self.work_orders, *self.commands]
+        return [*self.findings, *self.prognoses, *self.work_orders, *self.commands, *self.events]
 
     def __bool__(self) -> bool:
-        return bool(self.findings or self.prognoses or self.work_orders or self.commands)
+        return bool(self.findings or self.prognoses or self.work_orders or self.commands or self.events)
 
 
 class Serving:
@@ -49,9 +51,17 @@ class Serving:
         Settings, the same as in training.
     catalog
         Live catalog; may grow.
+    costs
+        Kind of equipment -> what policies need to know of its costs (``cost_failure``, ``cost_planned``, KRW).
     """
 
-    def __init__(self, models: TrainedModels, config: AnalyticsConfig, catalog: Catalog) -> None:
+    def __init__(
+        self,
+        models: TrainedModels,
+        config: AnalyticsConfig,
+        catalog: Catalog,
+        costs: Mapping[str, Mapping[str, float]] | None = None,
+    ) -> None:
         self.metrics = Metrics()
         self._models = models
         self._config = config
@@ -59,7 +69,9 @@ class Serving:
         self._size = (0, 0)
         self._groups: list[GroupServing] = []
         self._layouts: set[str] = set()
+        self._costs = costs or {}
         self._policies: list[Policy] = [p.build() for p in config.policies]
+        self._readings = Readings(_wanted(config.policies), config.grid)
         self._prognoses: dict[str, Prognosis] = {}
         self._done = 0
         self._windows = LiveWindows(
@@ -121,6 +133,10 @@ class Serving:
             "bad_inputs": inputs,
         }
 
+    def monitors(self) -> dict[str, dict[str, float | int | str]]:
+        """Return input drift and error of each model."""
+        return {group.model.name: group.monitor.status() for group in self._groups}
+
     def _score(self, closed: list[Windows]) -> Served:
         out = Served()
         earliest = min((int(w.g.min()) for w in closed), default=self._windows.front)
@@ -129,11 +145,13 @@ class Serving:
         self._done = self._windows.front
         if count <= 0:
             return out
+        self._readings.take(closed)
         for group in self._groups:
             findings, prognoses = group.windows(closed, first, count)
             out.findings += findings
             out.prognoses += prognoses
             self.metrics.count("scored", len(prognoses))
+            out.events += group.monitor.tell(group.model.name, self._done)
         self.metrics.count("windows", count)
         self._remember(out.prognoses)
         self._decide(out)
@@ -145,7 +163,7 @@ class Serving:
     def _decide(self, out: Served) -> None:
         """Ask every policy and give each command the row that led to it."""
         now = self._done
-        state = {d: s for group in self._groups for d, s in group.state(now).items()}
+        state = self._state(now)
         active = sorted((f for g in self._groups for f in g.findings.values()), key=lambda f: f.severity != "alarm")
         worst: dict[str, Finding] = {}
         for finding in active:
@@ -153,11 +171,32 @@ class Serving:
                 worst.setdefault(finding.device, finding)
         fresh = {device: p for device, p in self._prognoses.items() if p.t == now}
         for policy in self._policies:
-            for order in policy.decide(now, fresh, worst, state):
+            for order in self._known(policy.decide(now, fresh, worst, state)):
                 if isinstance(order, Command):
                     out.commands.append(replace(order, cause=self._cause(order.device)))
                 else:
                     out.work_orders.append(order)
+
+    def _state(self, now: int) -> dict[str, dict[str, float]]:
+        """Return what policies need to know: age and stops of machines with a model, readings, costs."""
+        out = self._readings.state(now)
+        for group in self._groups:
+            for device, own in group.state(now).items():
+                costs = self._costs.get(self._catalog.devices[device].kind, {})
+                out[device] = {**out.get(device, {}), **costs, **own}
+        return out
+
+    def _known(self, orders: Sequence[WorkOrder | Command]) -> list[WorkOrder | Command]:
+        """Leave out commands that their device does not know, with their orders; they are counted."""
+        devices = self._catalog.devices
+        strange = set()
+        for order in orders:
+            if isinstance(order, Command):
+                names = {c.name for c in devices[order.device].commands}
+                if names and order.name not in names:
+                    strange.add(order.id)
+        self.metrics.count("unknown_commands", len(strange))
+        return [o for o in orders if (o.id if isinstance(o, Command) else o.command) not in strange]
 
     def _cause(self, device: str) -> Cause | None:
         """Return the newest row of a device: the one whose arrival closed its window."""
@@ -177,5 +216,16 @@ class Serving:
             for group in self._groups:
                 group.extend(self._catalog)
         self._size = size
-        self._layouts = {name for group in self._groups for name in group.plan.layouts}
+        self._readings.place(self._catalog)
+        self._layouts = {name for group in self._groups for name in group.plan.layouts} | self._readings.layouts
         self._windows.shafts = [group.shafts for group in self._groups if group.shafts is not None]
+
+
+def _wanted(policies: Iterable[object]) -> dict[str, tuple[str, ...]]:
+    """Return the channels that policies read, by kind."""
+    out: dict[str, tuple[str, ...]] = {}
+    for policy in policies:
+        reads: Mapping[str, tuple[str, ...]] = getattr(policy, "reads", {})
+        for kind, channels in reads.items():
+            out[kind] = tuple(dict.fromkeys((*out.get(kind, ()), *channels)))
+    return out

@@ -9,14 +9,18 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-from analytics import explain
+from analytics import attribution, explain
 from analytics.config import AnalyticsConfig
 from analytics.detectors.alarm import AlarmConfig, Alarms
+from analytics.detectors.fleet import Comparing
+from analytics.detectors.sequential import Remembering
 from analytics.features import columns_named
 from analytics.filters import FilterBank, States
 from analytics.handover import Handover
+from analytics.kinds import AnyDetector
 from analytics.lives import UNKNOWN, UP, LifeState, Mark, marks_of_events
 from analytics.model import GroupModel
+from analytics.monitor import Monitor
 from analytics.panel import make_panel
 from analytics.shafts import Shafts
 from analytics.slots import make_plan
@@ -53,6 +57,7 @@ class GroupServing:
         self._columns = model.columns()
         self._waiting: dict[str, list[Mark]] = defaultdict(list)
         self._told = 0
+        self.monitor = Monitor(config.monitor, model.card, model.prognoser.horizon_s if model.prognoser else 1.0)
         self._place(catalog)
 
     def _place(self, catalog: Catalog) -> None:
@@ -67,11 +72,14 @@ class GroupServing:
         names = [(d.name, self._config.alarm) for d in model.detectors]
         patient = AlarmConfig(raise_after=3, clear_after=3, clear_at=0.5)
         self.alarms = {name: Alarms(how, size) for name, how in [*names, (INPUT, patient)]}
+        self.memories = {d.name: d.memory(size) for d in model.detectors if isinstance(d, Remembering)}
+        self._peers = np.unique(np.array(self.plan.kinds, dtype=object), return_inverse=True)[1] if size else None
         self._norm = model.fleet.norm(self.plan.kinds) if size else None
 
     def extend(self, catalog: Catalog) -> None:
         """Take in devices that were born since; known ones keep their state."""
         old_row, lives, bank, alarms, phase = self.row, self.lives, self.bank, self.alarms, self._seen_phase
+        memories = self.memories
         self._place(catalog)
         for device, d in self.row.items():
             before = old_row.get(device)
@@ -82,6 +90,8 @@ class GroupServing:
             self.bank.copy_row(d, bank, before)
             for name, alarm in self.alarms.items():
                 alarm.copy_row(d, alarms[name], before)
+            for name, memory in self.memories.items():
+                memory.copy_row(d, memories[name], before)
 
     def prime(self, handover: Handover) -> None:
         """Go on from the end of a history."""
@@ -99,7 +109,8 @@ class GroupServing:
 
     def hear(self, events: Iterable[Event]) -> None:
         """Keep events that begin or end lives until their window is scored; what the history has told is known."""
-        fresh = (event for event in events if event.t >= self._told)
+        fresh = [event for event in events if event.t >= self._told]
+        self.monitor.outcomes.hear([event for event in fresh if event.device in self.row])
         for device, marks in marks_of_events(fresh).items():
             if device in self.row:
                 self._waiting[device] += marks
@@ -192,13 +203,24 @@ class GroupServing:
         assert self._norm is not None
         norm = type(self._norm)(self._norm.spread[up], self._norm.typical_s[up])
         x = self.model.features(states, norm)
+        self.monitor.inputs.take(x)
         findings: list[Finding] = []
         for detector, columns in zip(self.model.detectors, self._columns, strict=True):
-            findings += self._judge(
-                up, detector.name, detector.score(x[:, columns]), detector.threshold, states, x, end
-            )
+            score = self._scores(detector, up, x[:, columns])
+            findings += self._judge(up, detector.name, score, detector.threshold, states, x, end)
         findings += self._judge(up, INPUT, 1.0 - states.good, _BAD_SHARE, states, x, end)
-        return findings, [] if quiet else self._prognoses(up, states, x, end)
+        prognoses = [] if quiet else self._prognoses(up, states, x, end)
+        self.monitor.outcomes.take(prognoses)
+        return findings, prognoses
+
+    def _scores(self, detector: AnyDetector, up: NDArray[np.intp], x: Floats) -> Floats:
+        """Return a detector's scores of one window: with what it remembers, or beside peers, where it wants that."""
+        if isinstance(detector, Remembering):
+            return detector.follow(self.memories[detector.name], up, x)
+        if isinstance(detector, Comparing):
+            assert self._peers is not None
+            return detector.among(x, self._peers[up])
+        return detector.score(x)
 
     def _judge(
         self, up: NDArray[np.intp], name: str, score: Floats, threshold: float, states: States, x: Floats, end: int
@@ -257,6 +279,13 @@ class GroupServing:
             f"{known.id}-end", known.device, name, end, round(score, 4), known.threshold, "info", text, active=False
         )
 
+    def _cause(self, states: States, i: int, x: Floats) -> str:
+        """Return what stands out, and the failure mode that it points to."""
+        drift = x[i, self._drift]
+        what = explain.deviation(states, i, self.model.slots, drift)[0]
+        mode = attribution.words(attribution.shares(drift, self.model.slots)) if what else ""
+        return f"{what}: {mode}" if mode else what
+
     def _prognoses(self, up: NDArray[np.intp], states: States, x: Floats, end: int) -> list[Prognosis]:
         model = self.model.prognoser
         if model is None:
@@ -266,7 +295,7 @@ class GroupServing:
         values = np.stack(columns, axis=1).round(4).tolist()
         out = []
         for i, (p, rul, lower, upper) in enumerate(values):
-            cause = explain.deviation(states, i, self.model.slots, x[i, self._drift])[0] if p >= _TELLING else ""
+            cause = self._cause(states, i, x) if p >= _TELLING else ""
             device, confidence = self.plan.devices[up[i]], model.config.confidence
             out.append(
                 Prognosis(device, self.model.name, end, p, model.horizon_s, rul, lower, upper, confidence, cause)

@@ -14,6 +14,7 @@ from analytics.kinds import AnyDetector, AnyPrognoser
 from analytics.labels import usable
 from analytics.lives import Life
 from analytics.model import Fleet, GroupModel, TrainedModels
+from analytics.monitor import reference
 from analytics.replayed import Replayed, Samples, failing_kinds, replay
 from analytics.windows import Floats
 from core import seed as seeds
@@ -84,6 +85,7 @@ def _train_group(
             raise
         out.refusals.append(f"{group.name}: {error}")
     model.card = _card(model, replayed, rows, failures, seed, (mono_ns() - began) / NS)
+    model.card["reference"] = reference(x, samples.weight, model.infos)
     out.models[group.name] = model
 
 
@@ -126,6 +128,9 @@ def _spread(away: Floats, size: Floats, otherwise: Floats) -> Floats:
 
 
 def _detector(detector: AnyDetector, x: Floats) -> AnyDetector:
+    """Return a detector that has learnt from healthy windows, life by life in order of time."""
+    if not len(x):
+        raise ModelError("no healthy window: a detector has nothing to learn from")
     return detector.fit(x)
 
 

@@ -23,11 +23,17 @@ CREATE TABLE IF NOT EXISTS letters (
   id INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, source TEXT NOT NULL, topic TEXT NOT NULL,
   reason TEXT NOT NULL, size INTEGER NOT NULL, sha256 TEXT NOT NULL, head BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS counts (reason TEXT PRIMARY KEY, count INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS replays (id INTEGER PRIMARY KEY, at INTEGER NOT NULL);
 """
+#: letters that wait for the disk; ns between two lines about letters that are not kept
+WAITING = 1_000
+_SAY_EVERY = 30 * NS
 
 
 class DeadLetterConfig(Config):
-    """``rate``: letters kept a second (more are only counted); ``keep``: letters kept at all."""
+    """``rate``: letters kept a second (more are only counted); ``keep``: letters kept at all, the newest (at about 4 kB
+    each, 10,000 are some 45 MB). What is not kept is counted and said aloud.
+    """
 
     rate: int = 100
     keep: int = 10_000
@@ -60,6 +66,8 @@ class DeadLetters:
         self.path = folder / FILE
         self.counts: Counter[str] = Counter()
         self.unkept = 0
+        self.forgotten = 0
+        self._said = -_SAY_EVERY
         self._waiting: deque[tuple[int, str, str, str, int, str, bytes]] = deque()
         self._new: Counter[str] = Counter()
         self._second = 0
@@ -94,8 +102,9 @@ class DeadLetters:
             if second != self._second:
                 self._second, self._this_second = second, 0
             self._this_second += 1
-            if self._this_second > self.config.rate:
+            if self._this_second > self.config.rate or len(self._waiting) >= WAITING:
                 self.unkept += 1
+                self._say(f"more than {self.config.rate} dead letters/s: {self.unkept} are only counted")
                 return
         digest = hashlib.sha256(payload).hexdigest()
         head = bytes(payload[:HEAD])
@@ -124,9 +133,18 @@ class DeadLetters:
                 "INSERT INTO counts VALUES (?, ?) ON CONFLICT (reason) DO UPDATE SET count = count + excluded.count",
                 list(new.items()),
             )
-            self._db.execute(
+            gone = self._db.execute(
                 "DELETE FROM letters WHERE id <= (SELECT coalesce(max(id), 0) FROM letters) - ?", (self.config.keep,)
-            )
+            ).rowcount
+        if gone:
+            self.forgotten += gone
+            self._say(f"only the newest {self.config.keep} dead letters are kept: {self.forgotten} are forgotten")
+
+    def _say(self, text: str) -> None:
+        now = mono_ns()
+        if now - self._said > _SAY_EVERY:
+            self._said = now
+            log.warning("%s", text)
 
     def list(self, limit: int = 100, reason: str = "") -> list[DeadLetter]:
         """Return the newest letters, newest first."""
@@ -153,3 +171,27 @@ def replayable(path: Path, ids: Sequence[int]) -> list[tuple[str, bytes]]:
     """Return (topic, payload) of letters that were kept whole, oldest first, to be sent again once mended."""
     wanted = set(ids)
     return [(x.topic, x.head) for x in reversed(read(path, limit=2**31)) if x.id in wanted and x.whole]
+
+
+def replayed(path: Path) -> dict[int, int]:
+    """Return when letters were sent again (wall ns), by id."""
+    if not path.exists():
+        return {}
+    db = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=5.0)
+    try:
+        return dict(db.execute("SELECT id, at FROM replays").fetchall())
+    except sqlite3.OperationalError:
+        return {}  # a file of an earlier version
+    finally:
+        db.close()
+
+
+def note_replayed(path: Path, ids: Sequence[int]) -> None:
+    """Note that letters were sent again; usable from any process, also while the gateway writes."""
+    db = sqlite3.connect(path, timeout=10.0)
+    try:
+        with db:
+            db.execute("CREATE TABLE IF NOT EXISTS replays (id INTEGER PRIMARY KEY, at INTEGER NOT NULL)")
+            db.executemany("INSERT OR REPLACE INTO replays VALUES (?, ?)", [(i, wall_ns()) for i in ids])
+    finally:
+        db.close()

@@ -13,8 +13,9 @@ from core.batch import NO_SEQ, Batch, concat
 from gateway.gaps import GapBook, Track
 from gateway.seen import Ranges, Times
 
-RECEIVED, DUPLICATE, REORDERED, REJECTED, LOST = range(5)
-NAMES = ("received", "duplicated", "reordered", "rejected", "lost")
+RECEIVED, DUPLICATE, REORDERED, REJECTED, LOST, REPAIRED = range(6)
+#: ``reordered``: late by itself; ``repaired``: late because the gateway asked for it again
+NAMES = ("received", "duplicated", "reordered", "rejected", "lost", "repaired")
 STARTS_KEPT = 8
 
 
@@ -102,7 +103,7 @@ class Dedup:
         for stream, floor, runs in state["times"]:
             self._times[stream] = Times(runs=[tuple(run) for run in runs], floor=floor)
         self._alias = {(a, b): [tuple(pair) for pair in pairs] for a, b, pairs in state["alias"]}
-        self.counts = {stream: list(counts) for stream, *counts in state["counts"]}
+        self.counts = {s: [*counts, *[0] * (len(NAMES) - len(counts))] for s, *counts in state["counts"]}
 
     def reopen(self, now: int) -> None:
         """Open every hole that is neither filled nor given up (after a restart)."""
@@ -133,7 +134,11 @@ class Dedup:
         rows = sum(b - a + 1 for a, b in new)
         counts[RECEIVED] += rows
         counts[DUPLICATE] += n - rows
-        counts[REORDERED] += sum(min(b, top) - a + 1 for a, b in new if a <= top)
+        late = [(a, min(b, top)) for a, b in new if a <= top]
+        if late:
+            unasked = sum(b - a + 1 for lo, hi in late for a, b in track.asked.missing(lo, hi))
+            counts[REORDERED] += unasked
+            counts[REPAIRED] += sum(b - a + 1 for a, b in late) - unasked
         if lo > top + 1 and opening:
             self.gaps.open(track, top + 1, lo - 1, now, head=top < 0 and len(self._sids[track.stream]) == 1)
         if rows == n:

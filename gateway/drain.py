@@ -17,11 +17,11 @@ from core.config import Config, Duration
 from core.errors import StoreError, StoreUnavailable
 from core.metrics import Metrics
 from core.ports import Note, Stage
-from gateway.buffer import DRAINED
+from gateway.buffer_file import DRAINED
 from gateway.deadletters import DeadLetterConfig, DeadLetters
 from gateway.feed import Feed, Translation
 from gateway.reader import BufferReader, Record
-from gateway.stores.extra import Busy, DrainStore
+from gateway.stores.extra import Busy, DrainStore, jittered
 
 log = logging.getLogger(__name__)
 
@@ -184,7 +184,8 @@ class Drain:
                 self.metrics.count("store_unavailable")
                 pause = error.wait_s if isinstance(error, Busy) else wait
                 wait = min(2 * wait, self.config.backoff / NS)
-                await asyncio.sleep(0.05 if self._hurry.is_set() else pause)
+                hurried = self._hurry.is_set() and not isinstance(error, Busy)
+                await asyncio.sleep(0.05 if hurried else jittered(pause))
                 continue
             if len(records) < self.config.commit_records:
                 await self._pause(began)

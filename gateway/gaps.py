@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -28,7 +29,10 @@ class GapConfig(Config):
 
 @dataclass(slots=True)
 class Track:
-    """Rows seen of one start of one stream. ``sid`` is stored, ``asked_sid`` is the device's own number."""
+    """Rows seen of one start of one stream. ``sid`` is stored, ``asked_sid`` is the device's own number.
+
+    ``asked`` are the rows that this process asked the device for again.
+    """
 
     stream: int
     sid: int
@@ -36,6 +40,7 @@ class Track:
     seen: Ranges = field(default_factory=Ranges)
     lost: Ranges = field(default_factory=Ranges)
     t_top: int = -(2**63)
+    asked: Ranges = field(default_factory=Ranges)
 
 
 @dataclass(slots=True)
@@ -80,6 +85,37 @@ class Loss:
     def rows(self) -> int:
         """Number of rows."""
         return sum(hi - lo + 1 for lo, hi in self.spans)
+
+
+_SPANS_TOLD = 1_000
+_LOSS = re.compile(r"(?P<path>\S+) sid (?P<sid>\d+): (?P<rows>\d+) rows.* are lost: (?P<spans>[\d., ]+)$")
+
+
+@dataclass(frozen=True, slots=True)
+class ToldLoss:
+    """What the text of a gap report names."""
+
+    path: str
+    sid: int
+    rows: int
+    spans: tuple[Span, ...]
+
+
+def loss_text(path: str, loss: Loss) -> str:
+    """Return the words for rows that are lost; :func:`read_loss_text` reads them."""
+    spans = ", ".join(f"{lo}..{hi}" for lo, hi in loss.spans[:_SPANS_TOLD])
+    when = " from before the first contact" if loss.head else ""
+    return f"{path} sid {loss.sid}: {loss.rows} rows{when} are lost: {spans}"
+
+
+def read_loss_text(text: str) -> ToldLoss | None:
+    """Return what :func:`loss_text` wrote, None for any other text."""
+    found = _LOSS.match(text)
+    if found is None:
+        return None
+    ends = (span.split("..") for span in found["spans"].split(", "))
+    spans = tuple((int(lo), int(hi)) for lo, hi in ends)
+    return ToldLoss(found["path"], int(found["sid"]), int(found["rows"]), spans)
 
 
 class GapBook:
@@ -129,7 +165,9 @@ class GapBook:
                 continue
             keep.append(gap)
             if gap.due <= now:
-                asks += [Ask(gap.track.stream, gap.track.asked_sid, lo, hi) for lo, hi in missing[:16]]
+                for lo, hi in missing[:16]:
+                    gap.track.asked.add(lo, hi)
+                    asks.append(Ask(gap.track.stream, gap.track.asked_sid, lo, hi))
                 gap.due = now + (NS << min(gap.asked, 4)) // (4 if self.hasty else 1)
                 gap.asked += 1
                 gap.heard = self._heard(gap.track.stream)

@@ -11,6 +11,7 @@ from gateway.buffer import BufferConfig
 from gateway.commands import CommandConfig
 from gateway.deadletters import DeadLetterConfig
 from gateway.drain import DrainConfig
+from gateway.endpoint import EndpointConfig
 from gateway.rules import RuleConfig
 from gateway.sources.memory import MemorySourceConfig
 from gateway.sources.modbus import ModbusSourceConfig
@@ -48,6 +49,8 @@ class GatewayConfig(Config):
     supervise: SuperviseConfig = SuperviseConfig()
     drain: DrainConfig = DrainConfig()
     inflight: int = 64
+    #: where health and figures are served; none: nowhere (the portal shows them too)
+    endpoint: EndpointConfig | None = None
 
     @model_validator(mode="after")
     def _stores_only(self) -> GatewayConfig:

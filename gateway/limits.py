@@ -61,7 +61,13 @@ class Guard:
         self._counted: dict[str, int] = {}
 
     def message(self, device: str, payload: bytes) -> None:
-        """Admit a message of a device (by path); raises RejectedError ``rate``, ``too-large`` or ``too-deep``."""
+        """Admit a JSON message of a device (by path); raises RejectedError ``rate``, ``too-large`` or ``too-deep``."""
+        self.admit(device, len(payload))
+        if too_deep(payload, self.limits.depth):
+            raise RejectedError("too-deep", f"JSON nested deeper than {self.limits.depth}")
+
+    def admit(self, device: str, size: int) -> None:
+        """Admit a message of a device, whatever its form; raises RejectedError ``rate`` or ``too-large``."""
         limits = self.limits
         now = mono_ns()
         bucket = self._buckets.get(device)
@@ -74,10 +80,8 @@ class Guard:
             self._say(device, bucket, now)
             raise RejectedError("rate", f"more than {limits.rate:g} messages/s")
         bucket.level -= 1
-        if len(payload) > limits.payload:
-            raise RejectedError("too-large", f"{len(payload)} bytes, at most {limits.payload}")
-        if too_deep(payload, limits.depth):
-            raise RejectedError("too-deep", f"JSON nested deeper than {limits.depth}")
+        if size > limits.payload:
+            raise RejectedError("too-large", f"{size} bytes, at most {limits.payload}")
 
     def birth(self, device: DeviceSpec) -> None:
         """Admit a device to the catalog; raises RejectedError ``catalog-full`` or ``device-too-big``."""

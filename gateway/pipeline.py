@@ -20,7 +20,8 @@ from core.errors import WireError
 from core.metrics import Metrics
 from core.ports import Ack, Arrival, Note
 from core.spec import DeviceSpec
-from gateway.buffer import Buffer, Entry, Group
+from gateway.buffer import Buffer, Group
+from gateway.buffer_file import Entry
 from gateway.commands import PROTOCOL_COMMANDS, CommandRouter
 from gateway.deadletters import DeadLetters
 from gateway.rules import Rules
@@ -81,6 +82,8 @@ class Pipeline:
 
     async def take(self, source: str, tells_results: bool, arrivals: Sequence[Arrival], ack: Ack) -> None:
         """Take one read of a source; returns when there is room for the next."""
+        if self.buffer.full:  # what the snapshot does not cover could not be trimmed, and nothing would ever move
+            self.append([], snapshot=True)
         await self.buffer.room()
         judged = _Judged()
         for arrival in arrivals:
@@ -122,8 +125,9 @@ class Pipeline:
         return self._commit(judged)
 
     def _commit(self, judged: _Judged) -> Group:
-        snapshot = self._dump() if judged.snapshot or self.buffer.wants_snapshot(mono_ns()) else None
-        return self.buffer.put(judged.entries, judged.births, snapshot)
+        began = mono_ns()
+        snapshot = self._dump() if judged.snapshot or self.buffer.wants_snapshot(began) else None
+        return self.buffer.put(judged.entries, judged.births, snapshot, mono_ns() - began)
 
     def _queue(self, source: str) -> asyncio.Queue[_InFlight]:
         queue = self._queues.get(source)

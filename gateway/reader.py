@@ -12,7 +12,7 @@ from core.catalog import Catalog
 from core.errors import StoreError, StoreUnavailable
 from core.ports import Note
 from core.spec import load
-from gateway.buffer import FILE, decode
+from gateway.buffer_file import FILE, decode
 
 
 @dataclass(frozen=True, slots=True)

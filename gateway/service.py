@@ -140,15 +140,19 @@ class Gateway:
             "timed_out": timed_out,
         }
 
-    def snapshot(self) -> dict[str, Any]:
-        """Return counts, latencies and states for the status file and the run report."""
+    def snapshot(self, streams: bool = True) -> dict[str, Any]:
+        """Return counts, latencies and states for the status file and the run report.
+
+        ``streams`` False leaves out what is told of each stream: with thousands of them, telling takes longer than a
+        rule may.
+        """
         counts = self.metrics.counts
         totals = self.validator.totals()
+        each = {"streams": self.validator.accounting(), "polled": self._polled()} if streams else {}
         return {
             **totals,
             "rejected": counts["rejected"],
-            "streams": self.validator.accounting(),
-            "polled": self._polled(),
+            **each,
             "out_of_range": counts["out_of_range"],
             "open_gaps": len(self.validator.gaps),
             "latency_ms": self.metrics.latency_ms(),
@@ -161,9 +165,14 @@ class Gateway:
                 "queued": self.buffer.queued,
                 "commits": counts["commits"],
                 "full": counts["buffer_full"],
+                "over_limit": self.buffer.full,
                 "dropped": counts["buffer_dropped"],
             },
-            "dead_letters": {"counts": dict(self.letters.counts), "unkept": self.letters.unkept},
+            "dead_letters": {
+                "counts": dict(self.letters.counts),
+                "unkept": self.letters.unkept,
+                "forgotten": self.letters.forgotten,
+            },
             "sources": {
                 s.name: {
                     "state": s.state,

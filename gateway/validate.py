@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from core.batch import Batch
 from core.catalog import Catalog
 from core.clock import NS, RunClock, wall_ns
-from core.command import Event
+from core.command import Event, Severity
 from core.config import Config, Duration
 from core.metrics import Metrics
 from core.quality import BAD, BAD_SENSOR, GOOD, MAJOR, UNCERTAIN_RANGE
 from core.spec import LayoutSpec
 from gateway.dedup import NAMES, REJECTED, Dedup
-from gateway.gaps import Ask, GapBook, GapConfig, Loss
+from gateway.gaps import Ask, GapBook, GapConfig, Loss, loss_text
 
 #: topic or address, reason, payload
 Letter = tuple[str, str, bytes]
@@ -82,7 +82,7 @@ class Validator:
     def due(self, now: int) -> tuple[list[Ask], list[Event]]:
         """Return what to ask devices for again, and events for what is lost."""
         asks, losses = self.gaps.due(now)
-        return asks, [event for loss in losses if (event := self._reported(loss)) is not None]
+        return asks, [self._reported(loss) for loss in losses]
 
     def rejected(self, stream_path: str) -> None:
         """Count a row of a known stream that was turned away elsewhere."""
@@ -102,12 +102,13 @@ class Validator:
 
     def dump(self) -> dict[str, Any]:
         """Return the state as JSON-ready values."""
-        return {**self.dedup.dump(), "told": sorted(self._told)}
+        return {**self.dedup.dump(), "told": sorted(self._told), "unpromised": self.unpromised}
 
     def load(self, state: dict[str, Any], now: int) -> None:
         """Take over the state of :meth:`dump`."""
         self.dedup.load(state, now)
         self._told = set(state["told"])
+        self.unpromised = dict(state.get("unpromised", {}))
 
     def _replays(self, stream: int) -> bool:
         device = self.catalog.devices[self.catalog.streams[stream].device]
@@ -118,22 +119,19 @@ class Validator:
         paths = (device.stream_path(s.name) for s in device.streams)
         return sum(self.dedup.last_seen(self.catalog.index(path)) for path in paths)
 
-    def _reported(self, loss: Loss) -> Event | None:
+    def _reported(self, loss: Loss) -> Event:
         entry = self.catalog.streams[loss.stream]
         if loss.head:
             self.unpromised[entry.path] = self.unpromised.get(entry.path, 0) + loss.rows
-            if not self._replays(loss.stream):
-                return None  # nobody promised the rows from before the first contact
+            if not self._replays(loss.stream):  # nobody promised these rows: a remark, no warning
+                return self._event(loss.stream, "gap", loss_text(entry.path, loss), "info")
         if not loss.head:
             self.metrics.count("lost", loss.rows)
             self.dedup.counts[loss.stream][NAMES.index("lost")] += loss.rows
-        spans = ", ".join(f"{lo}..{hi}" for lo, hi in loss.spans[:100])
-        when = " from before the first contact" if loss.head else ""
-        text = f"{entry.path} sid {loss.sid}: {loss.rows} rows{when} are lost: {spans}"
-        return self._event(loss.stream, "gap", text)
+        return self._event(loss.stream, "gap", loss_text(entry.path, loss))
 
-    def _event(self, stream: int, name: str, text: str) -> Event:
-        return Event(self.catalog.streams[stream].device, name, text, self.clock.now() or wall_ns(), "warning")
+    def _event(self, stream: int, name: str, text: str, severity: Severity = "warning") -> Event:
+        return Event(self.catalog.streams[stream].device, name, text, self.clock.now() or wall_ns(), severity)
 
     def _judged(self, batch: Batch) -> Batch:
         """Return the batch with missing values BAD and values outside the instrument's range uncertain."""

@@ -20,6 +20,8 @@ from simulator.environment import Environment
 from simulator.equipment.base import EquipmentConfig
 from simulator.faults import Effect
 from simulator.grid import Block, Floats, Grid, Ints, cut, phase_of
+from simulator.hourly import LastDay
+from simulator.process.districts import nearest
 from simulator.sensors import Chain, params, wander
 from simulator.slow import SlowNoise
 from simulator.state import Column, StateTable, Step
@@ -98,12 +100,14 @@ class Fleet:
         self.samplers: list[Sampler] = []
         self.latitude = np.array([s.position.lat if s.position else np.nan for s in specs])
         self.longitude = np.array([s.position.lon if s.position else np.nan for s in specs])
+        self.zones = nearest(self.latitude, self.longitude)
         self._root = root
         self._epoch = epoch
         self.begin = epoch  # first instant that is ever rendered
         self._slow: dict[tuple[str, float], SlowNoise] = {}
         self._keys: dict[tuple[str, ...], Ints] = {}
         self._numbers: dict[str, Floats] = {}
+        self._days: dict[str, LastDay] = {}
 
     def keys(self, *names: str) -> Ints:
         """Return each device's key of a named random part, int64[D]."""
@@ -135,6 +139,12 @@ class Fleet:
             pairs = zip(self.configs, self.specs, strict=True)
             self._numbers[name] = np.array([make(c, s.path) for c, s in pairs], dtype=np.float64)
         return self._numbers[name]
+
+    def last_day(self, name: str, make: Callable[[Ints], Floats]) -> LastDay:
+        """Return the devices' means of 24 h of a pure function of time, made once under ``name``."""
+        if name not in self._days:
+            self._days[name] = LastDay(make, len(self.specs), self._epoch)
+        return self._days[name]
 
     def commit(self, t: int) -> None:
         """Forget what no rendering from ``t`` (ns) on needs."""

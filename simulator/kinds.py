@@ -29,11 +29,14 @@ from simulator.equipment.meter import MeterConfig
 from simulator.equipment.noise_node import NoiseNodeConfig
 from simulator.equipment.pallet_wrapper import PalletWrapperConfig
 from simulator.equipment.parking import ParkingConfig
+from simulator.equipment.pm_sensor import PmSensorConfig
 from simulator.equipment.pump import PumpConfig
 from simulator.equipment.replay import ReplayConfig
+from simulator.equipment.smart_label import SmartLabelConfig
 from simulator.equipment.streetlight import StreetlightConfig
 from simulator.equipment.van import VanConfig
 from simulator.equipment.water_zone import WaterZoneConfig
+from simulator.equipment.yard import YardConfig
 from simulator.publish.modbus import ModbusPublisherConfig
 from simulator.publish.mqtt import MqttPublisherConfig
 from simulator.publish.opcua import OpcuaPublisherConfig
@@ -64,6 +67,8 @@ Equipment = Annotated[
     | DockConfig
     | VanConfig
     | AmrConfig
+    | YardConfig
+    | SmartLabelConfig
     | AirStationConfig
     | CrossingConfig
     | WaterZoneConfig
@@ -71,6 +76,7 @@ Equipment = Annotated[
     | StreetlightConfig
     | MeterConfig
     | ParkingConfig
+    | PmSensorConfig
     | GenericConfig,
     Field(discriminator="kind"),
 ]

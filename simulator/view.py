@@ -95,6 +95,16 @@ class View:
         """Return a field of the shared environment (see ``simulator.environment.FIELDS``)."""
         return self.weather.at(name, self._block.t)
 
+    def traffic(self, t: Ints | None = None) -> Floats:
+        """Return traffic where the devices stand, with our own vehicles; at ``t`` (not later than a sample's own)."""
+        when = self._block.t if t is None else np.maximum(t, self.weather.epoch)
+        return self.weather.traffic(when, self.zones)
+
+    @property
+    def zones(self) -> NDArray[np.intp]:
+        """Numbers of the nearest districts, intp[d]; -1 without a position."""
+        return self._fleet.zones[self._members]
+
     def slow(self, name: str, tau_s: float) -> Floats:
         """Return the device's own slow random process: unit variance, correlation time ``tau_s`` (s)."""
         return self._fleet.slow(name, tau_s).at(self._block.t, self._members)
@@ -130,6 +140,11 @@ class View:
     def per_device(self, name: str, make: Callable[[EquipmentConfig, str], float]) -> Floats:
         """Return a number made once of each device's (config, path) and kept under ``name``, float64[1, d]."""
         return self._fleet.constant(name, make)[self._members][None]
+
+    def last_day(self, name: str, make: Callable[[Fleet, Ints], Floats]) -> Floats:
+        """Return the mean over the last 24 h of ``make(fleet, t)``: a function of time alone, of all its devices."""
+        fleet = self._fleet
+        return fleet.last_day(name, lambda t: make(fleet, t)).at(self._block.t, self._members)
 
     def latitude(self) -> Floats:
         """Return the devices' latitudes in degrees, float64[1, d] (NaN without a position)."""

@@ -21,6 +21,7 @@ from core.errors import ConfigError
 from core.spec import DeviceSpec
 from simulator import obey
 from simulator.asset import Asset
+from simulator.climate import ClimateConfig
 from simulator.domain import DomainConfig, devices, where_of
 from simulator.environment import Environment
 from simulator.equipment.base import EquipmentConfig
@@ -52,6 +53,8 @@ class WorldConfig(Config):
         Whether every device takes the commands ``inject_fault`` and ``clear_fault``.
     links
         Whether links are simulated; if not, all are perfect and nobody has an own connection.
+    climate
+        Normals and spells of weather; default Seoul's.
     """
 
     domains: tuple[DomainConfig, ...]
@@ -59,6 +62,7 @@ class WorldConfig(Config):
     history: Duration = 0
     trainer: bool = False
     links: bool = True
+    climate: ClimateConfig = ClimateConfig()
 
 
 class World:
@@ -96,7 +100,7 @@ class World:
         self.epoch = -config.history
         self.sid = 0
         self.env = simpy.Environment(initial_time=self.epoch)
-        self.weather = Environment(seed, start_ns, self.epoch)
+        self.weather = Environment(seed, start_ns, self.epoch, config.climate)
         self.truth = TruthLog(start_ns)
         self._notes: list[Event | CommandResult] = []
         self._places: dict[str, list[tuple[Sampler, int]]] = {}
@@ -256,6 +260,7 @@ class World:
     def _commit(self, t: int) -> None:
         for fleet in self.fleets.values():
             fleet.commit(t)
+        self.weather.roads.commit(t)
         self._rendered = t
 
 

@@ -17,6 +17,7 @@ from core.command import FINAL, Command, CommandResult, Event
 from core.errors import TestbedError
 from core.finding import Finding, Prognosis, WorkOrder
 from core.ports import Note
+from testbed.costing import machine_costs
 from testbed.examination import Examination
 from testbed.learning import warm_up
 from testbed.link import RequestLink
@@ -78,6 +79,8 @@ class Analyst:
             # insight first: two processors do not train and load at once
             rows = await asyncio.to_thread(shelves.load_history)
             self._say(f"history in the store: {rows:,} rows")
+        elif self._scenario.config.analytics.policies:
+            await self._take_up()  # without a past there are no models, but policies that look at the present alone
         await asyncio.Event().wait()
 
     def feed(self, batches: Sequence[Batch], notes: Sequence[Note]) -> None:
@@ -126,6 +129,7 @@ class Analyst:
             "commands": {s: self.commands[s] for s in ("sent", "done", "refused", "failed", "expired")},
             "failures": dict(self.failures),
             "models": self._models,
+            "monitors": self._serving.monitors() if self._serving else {},
             "first_finding_wall": self.first_finding_wall or None,
             "evaluation": self._evaluation,
             **serving,
@@ -137,7 +141,7 @@ class Analyst:
 
         config = self._scenario.config.analytics
         models = await asyncio.to_thread(take_up, self._folder, config)
-        serving = Serving(models, config, self._catalog)
+        serving = Serving(models, config, self._catalog, machine_costs(self._scenario))
         self._handle(serving.open())
         # all that came meanwhile in one go: policies decide on the present, not on every moment that is past
         waiting, self._waiting = self._waiting, []

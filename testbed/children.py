@@ -15,8 +15,8 @@ import psutil
 from core.clock import mono_ns
 
 Heard = Callable[[str, dict[str, object]], None]
-#: roles that leave the processors to the others: the live loop has its deadlines
-BACKGROUND = ("history",)
+#: niceness of roles that leave the processors to the others: the live loop has its deadlines
+BACKGROUND = {"history": 10, "platform": 5}
 _LINE_LIMIT = 64 * 1024 * 1024
 
 
@@ -46,10 +46,10 @@ class Child:
                 limit=_LINE_LIMIT,
                 # its own session: Ctrl-C in the terminal reaches the supervisor alone
                 start_new_session=os.name == "posix",
-                env=_environment(),
+                env=environment(),
             )
         if self.role in BACKGROUND:
-            _step_back(self._process.pid)
+            step_back(self._process.pid, BACKGROUND[self.role])
         self._reader = asyncio.create_task(self._listen(self._process), name=f"listen to {self.role}")
 
     @property
@@ -124,14 +124,14 @@ class Child:
             self._heard(self.role, message)
 
 
-def _step_back(pid: int) -> None:
-    """Lower a process's priority."""
+def step_back(pid: int, niceness: int) -> None:
+    """Lower a process's priority; process 0 is our own."""
     with suppress(psutil.Error, OSError):
-        below_normal = getattr(psutil, "BELOW_NORMAL_PRIORITY_CLASS", 10)  # a constant that only Windows has
-        psutil.Process(pid).nice(below_normal)
+        below_normal = getattr(psutil, "BELOW_NORMAL_PRIORITY_CLASS", niceness)  # a constant that only Windows has
+        psutil.Process(pid or None).nice(below_normal)
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
     """Return the child's environment: one thread for numeric libraries, our packages on the path."""
     root = str(Path(__file__).resolve().parent.parent)
     path = os.pathsep.join(p for p in (root, os.environ.get("PYTHONPATH", "")) if p)

@@ -18,9 +18,13 @@ from testbed import (
     cli_bench,
     cli_chamber,
     cli_compare,
+    cli_deadletters,
+    cli_drill,
     cli_evaluate,
     cli_features,
+    cli_fuzz,
     cli_modbus,
+    cli_models,
     cli_roles,
     cli_security,
     cli_tools,
@@ -126,12 +130,16 @@ app.add_typer(cli_modbus.modbus, name="modbus")
 app.add_typer(cli_tools.guideline, name="guideline")
 app.add_typer(cli_evaluate.app, name="evaluate")
 app.add_typer(cli_features.app, name="features")
+app.add_typer(cli_models.app, name="models")
 app.add_typer(cli_security.certs, name="certs")
 app.add_typer(cli_security.users, name="users")
 app.command()(cli_security.audit)
 app.command()(cli_security.equip)
 app.add_typer(cli_bench.app, name="bench")
+app.command()(cli_drill.drill)
+app.add_typer(cli_deadletters.app, name="deadletters")
 cli_roles.register(app)
+cli_fuzz.register(app)
 
 
 def main() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Optional
 
@@ -51,6 +51,90 @@ def simulate(
         if store:
             found["duckdb"] = measure.loading(spec, days, tell)
     show(found, as_json)
+
+
+@app.command()
+def score(
+    assets: Annotated[int, typer.Option(min=10, max=200_000, help="Assets scored in one call.")] = 10_000,
+    windows: Annotated[int, typer.Option(min=1, max=1000, help="Windows fed, one a minute of run time.")] = 10,
+    floor: Annotated[float, typer.Option(min=0, help="Fail below so many assets a second.")] = 0.0,
+    as_json: AsJson = False,
+) -> None:
+    """Serve models to many assets: rows in, windows, filters, features, detectors, prognosis, policy out."""
+    from testbed.bench import score as measure
+    from testbed.bench.machine import machine
+
+    found: dict[str, Any] = {"bench": "score", **machine(), "scoring": measure.scoring(assets, windows)}
+    show(found, as_json)
+    if found["scoring"]["assets_per_s"] < floor:
+        raise typer.Exit(1)
+
+
+@app.command()
+def opcua(
+    seconds: Annotated[float, typer.Option(min=1.0, max=600, help="How long each part sends.")] = 10.0,
+    as_json: AsJson = False,
+) -> None:
+    """OPC UA between two processes: share delivered when paced, values a second at most, beside bare asyncua."""
+    from testbed.bench import opcua as measure
+    from testbed.bench.machine import machine
+
+    console = Console(stderr=True, highlight=False)
+    found = {"bench": "opcua", **machine()}
+    found |= measure.run(seconds, lambda text: console.print(f"[dim]{text}[/dim]"))
+    show(found, as_json)
+
+
+@app.command()
+def mqtt(
+    messages: Annotated[int, typer.Option(min=1_000, help="Messages of one row.")] = 40_000,
+    blocks: Annotated[int, typer.Option(min=10, help="Messages of 1,000 rows.")] = 600,
+    for_: Annotated[str, typer.Option("--for", help="How long the fleet sends, e.g. 5m.")] = "10s",
+    devices: Annotated[
+        int, typer.Option(min=20, help="Devices of the fleet, a row of 5 values a second each.")
+    ] = 5_000,
+    as_json: AsJson = False,
+) -> None:
+    """Take messages in, QoS 1, validated and buffered, into DuckDB; beside a bare subscriber that only counts."""
+    import asyncio
+
+    from testbed.bench import mqtt as measure
+
+    seconds = parse_duration(for_) / NS
+    _run("mqtt", lambda tell: asyncio.run(measure.measure(messages, blocks, seconds, devices, tell)), as_json)
+
+
+@app.command()
+def store(
+    rows: Annotated[int, typer.Option(min=20_000, help="Rows of five values.")] = 200_000,
+    as_json: AsJson = False,
+) -> None:
+    """Write rows into DuckDB and InfluxDB; the latter beside posting ready-made lines by plain HTTP."""
+    from testbed.bench import store as measure
+
+    _run("store", lambda tell: measure.measure(rows, tell), as_json)
+
+
+@app.command()
+def loop(
+    for_: Annotated[str, typer.Option("--for", help="How long, e.g. 60s.")] = "15s",
+    readers: Annotated[int, typer.Option(min=0, max=50, help="Readers of the live page.")] = 5,
+    training: Annotated[bool, typer.Option(help="Train a model meanwhile.")] = True,
+    as_json: AsJson = False,
+) -> None:
+    """From a value's publication to the command in the inbox, in a busy run; beside a bare echo on its broker."""
+    from testbed.bench import loop as measure
+
+    _run("loop", lambda tell: measure.measure(parse_duration(for_) / NS, readers, training, tell), as_json)
+
+
+def _run(name: str, work: Callable[[Callable[[str], None]], Mapping[str, Any]], as_json: bool) -> None:
+    """Measure and show; the load of the machine is told as of before."""
+    from testbed.bench.machine import machine
+
+    console = Console(stderr=True, highlight=False)
+    place = machine()
+    show({"bench": name, **place, **work(lambda text: console.print(f"[dim]{text}[/dim]"))}, as_json)
 
 
 def show(found: Mapping[str, Any], as_json: bool) -> None:

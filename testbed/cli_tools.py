@@ -121,6 +121,7 @@ def register(app: typer.Typer) -> None:
     app.command()(export)
     app.command()(history)
     app.command()(catalogue)
+    app.command()(gallery)
 
 
 def reset(
@@ -198,6 +199,18 @@ def catalogue(
     folder = out.parent if out.suffix == ".md" else out
     _folder(folder)
     for file in write(folder):
+        sys.stdout.write(f"{file}\n")
+
+
+def gallery(
+    out: Annotated[Path, typer.Option("--out", help="Folder to write statistics.md and plots/ into.")] = Path("docs"),
+    seed: Annotated[int, typer.Option("--seed", help="Seed of the year.")] = 7,
+) -> None:
+    """Write the statistics of a simulated year with a plot: statistics.md, plots/year.png."""
+    from testbed.statistics import write
+
+    _folder(out)
+    for file in write(out, seed):
         sys.stdout.write(f"{file}\n")
 
 

@@ -73,6 +73,7 @@ def _rows(simulator: Status, gateway: Status, platform: Status, paced: bool) -> 
         "lost_by_link": sum(min(count, by_link.get(path, 0)) for path, count in lost.items()),
         "duplicated": platform.get("duplicated", 0),
         "reordered": gateway.get("reordered", 0),
+        "repaired": gateway.get("repaired", 0),
         "rejected": gateway.get("rejected", 0),
         "redelivered": gateway.get("duplicated", 0),
         "third_party": sum(count for path, count in stored.items() if path not in emitted),
@@ -91,7 +92,7 @@ def _sampled(simulator: Status, gateway: Status, paced: bool) -> dict[str, int]:
 def _rough(simulator: Status, gateway: Status, platform: Status) -> dict[str, int]:
     """Return the rows of a run whose simulator did not say which rows it has emitted."""
     emitted, stored = int(simulator.get("emitted_rows", 0)), sum(platform.get("stored", {}).values())
-    counts = {name: gateway.get(name, 0) for name in ("received", "reordered", "rejected")}
+    counts = {name: gateway.get(name, 0) for name in ("received", "reordered", "repaired", "rejected")}
     return {
         **counts,
         "emitted": emitted,

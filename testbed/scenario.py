@@ -16,6 +16,7 @@ from core.clock import NS, wall_ns
 from core.config import Config, Duration, Label, load, parse, read_yaml
 from core.errors import ConfigError
 from gateway.kinds import GatewayConfig
+from simulator.climate import ClimateConfig
 from simulator.domain import Copies, DomainConfig, devices
 from simulator.faults import FaultConfig
 from simulator.stations import stations
@@ -57,7 +58,9 @@ class ScenarioConfig(Config):
     """A scenario file. ``domains`` and ``deploy`` are paths relative to the file; ``copies`` holds for every domain.
 
     ``trainer``: whether every device takes ``inject_fault`` and ``clear_fault`` as commands;
-    ``links``: whether the links of the domains are simulated.
+    ``links``: whether the links of the domains are simulated; ``climate``: normals, and spells of weather on order;
+    ``opcua_apart``: whether the simulator's OPC UA server is a process of its own (it can then die, and come back,
+    alone).
     """
 
     name: Label
@@ -74,6 +77,8 @@ class ScenarioConfig(Config):
     faults: tuple[FaultConfig, ...] = ()
     trainer: bool = False
     links: bool = True
+    climate: ClimateConfig = ClimateConfig()
+    opcua_apart: bool = False
     gateway: GatewayConfig | None = None
     analytics: AnalyticsConfig = AnalyticsConfig()
     examination: CmapssExam | None = None
@@ -110,6 +115,7 @@ class Scenario:
                 "history": f"{self.config.history.days}d",  # as text: a bare number would be read as seconds
                 "trainer": self.config.trainer,
                 "links": self.config.links,
+                "climate": self.config.climate,
             }
         )
 

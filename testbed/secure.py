@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import shutil
 import socket
 from collections.abc import Callable, Sequence
@@ -17,10 +18,10 @@ from testbed.credentials import Credentials, SigningKey, credentials
 from testbed.runfolder import RunFolder
 from testbed.vault import OWN, Vault
 from wire.broker import Broker
-from wire.broker_config import BrokerConfig, BrokerTls
+from wire.broker_config import BrokerConfig, BrokerTls, secret_file
 from wire.certs import Pair, issue
 from wire.ledger import entries, write_crl
-from wire.opcua.identity import REVOKED
+from wire.opcua.identity import REVOKED, USERS
 from wire.opcua.security import is_loopback
 
 #: s between two looks at whether accounts or certificates have changed
@@ -104,9 +105,10 @@ class Fortress:
         )
 
     def trust(self, run: RunFolder) -> None:
-        """Let the run's OPC UA server know the CA and what it has revoked."""
+        """Let the run's OPC UA server know the CA, what it has revoked, and the people with an account."""
         for source, folder in (("ca.crt", "trusted"), ("crl.pem", REVOKED)):
             shutil.copyfile(self.vault.ca / source, run.opcua / folder / "ca.pem")
+        secret_file(run.opcua / USERS, json.dumps(self.vault.opcua_users()))
 
     async def follow(self, run: RunFolder, broker: Broker, told: Callable[[str], None]) -> None:
         """Hand changes of accounts and certificates to the broker; runs until cancelled."""

@@ -65,6 +65,10 @@ class Shelves:
             from gateway.stores.history import load_history
 
             return load_history(main, self._folder.history, self._stages())
+        if isinstance(main, InfluxStore):
+            from gateway.stores.history import load_points
+
+            return load_points(main, self._folder.history, self._stages())
         return 0
 
     def audit(self) -> dict[str, Any]:

@@ -38,9 +38,19 @@ class Supervisor:
         Called with (role, message) for what people should hear: ``told``, ``ready``, ``error``, ``restarted``.
     package
         Where the roles' modules are.
+    max_restarts
+        How often roles may be started again before the run is given up.
     """
 
-    def __init__(self, run: RunFolder, roles: tuple[str, ...], told: Told, package: str = "testbed.roles") -> None:
+    def __init__(
+        self,
+        run: RunFolder,
+        roles: tuple[str, ...],
+        told: Told,
+        package: str = "testbed.roles",
+        max_restarts: int = MAX_RESTARTS,
+    ) -> None:
+        self._max_restarts = max_restarts
         self._run = run
         self._told = told
         self.children = {role: Child(role, run.root, self._hear, package) for role in roles}
@@ -98,7 +108,7 @@ class Supervisor:
         """Count and tell that something was started again; ends the run when it happens too often."""
         self.restarts += 1
         self._told(role, {"is": "restarted", "text": text})
-        if self.restarts > MAX_RESTARTS:
+        if self.restarts > self._max_restarts:
             self.fail(f"{role} was started again too often; see {self._run.logs}")
 
     async def _drained(self, child: Child, emitted: object) -> bool:
@@ -132,7 +142,12 @@ class Supervisor:
                 return
             refused = code == 2  # the role said why in its own words; starting it again would not help
             stillborn = 0 if child.has_said("ready") else stillborn + 1
-            if refused or stillborn >= MAX_STILLBORN or child.role not in RESTARTABLE or self.restarts >= MAX_RESTARTS:
+            if (
+                refused
+                or stillborn >= MAX_STILLBORN
+                or child.role not in RESTARTABLE
+                or self.restarts >= self._max_restarts
+            ):
                 self.fail(f"{child.role} ended with code {code}; see {self._run.logs}/{child.role}.log")
                 return
             young = mono_ns() - child.started_ns < 5 * NS

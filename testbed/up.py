@@ -26,7 +26,7 @@ from testbed.runfolder import Manifest, RunFolder, new_run
 from testbed.scenario import Scenario, stations_of
 from testbed.secure import Fortress, SecurityConfig, refuse_open_door
 from testbed.storage import asked_store, choose_store
-from testbed.supervisor import Supervisor
+from testbed.supervisor import MAX_RESTARTS, Supervisor
 from testbed.vault import Vault
 from wire.broker import Broker
 from wire.broker_config import BrokerConfig
@@ -125,6 +125,7 @@ class Up:
 
     def __init__(self, scenario: Scenario, options: Options, told: Told) -> None:
         self.scenario, self.options, self._told = scenario, options, told
+        self.max_restarts = MAX_RESTARTS
         self._stop = asyncio.Event()
         self._supervisor: Supervisor | None = None
         self.run_folder: RunFolder | None = None
@@ -147,7 +148,9 @@ class Up:
                 if self._fortress is not None:
                     make_identities(run.opcua, manifest.opcua, ("simulator", "gateway"), always=True)
                     self._fortress.trust(run)
-                supervisor = self._supervisor = Supervisor(run, self._roles(), self._told)
+                supervisor = self._supervisor = Supervisor(
+                    run, self._roles(), self._told, max_restarts=self.max_restarts
+                )
                 async with BrokerKeeper(broker, self._say, supervisor.fail) as keeper, self._following(run, broker):
                     try:
                         await supervisor.start()

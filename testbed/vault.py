@@ -103,6 +103,11 @@ class Vault:
         """Return the broker's accounts."""
         return {name: rights(a.role, a.paths, hashed=a.mqtt) for name, a in self.accounts().items()}
 
+    def opcua_users(self) -> list[dict[str, str]]:
+        """Return the people as users of the OPC UA server: operators call methods, viewers read."""
+        people = {name: a for name, a in self.accounts().items() if a.role in PEOPLE}
+        return [{"name": name, "role": a.role, "password": a.mqtt} for name, a in people.items()]
+
     # --- tokens and keys -----------------------------------------------------------------------------------
 
     def tokens(self) -> dict[str, Token]:

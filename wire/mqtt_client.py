@@ -59,7 +59,7 @@ def dial(client: paho.Client, config: MqttConfig) -> None:
             properties.SessionExpiryInterval = config.expiry // NS
         more = {"clean_start": not keeps_session(config), "properties": properties}
     client.connect(where.host, where.port, config.keepalive_s, **more)
-    _send_at_once(client.socket())
+    send_at_once(client.socket())
 
 
 def publish_properties(pairs: Sequence[tuple[str, str]]) -> Any:
@@ -75,7 +75,7 @@ def received(topic: str, message: paho.MQTTMessage, handle: int, epoch: int) -> 
     return Message(topic, bytes(message.payload), wall_ns(), message.retain, handle, epoch, message.qos, told)
 
 
-def _send_at_once(sock: Any) -> None:
+def send_at_once(sock: Any) -> None:
     """Let small packets leave at once: held back behind an unacknowledged one, a command would wait 40 ms."""
     if sock is not None and sock.family in (socket.AF_INET, socket.AF_INET6):
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -207,8 +207,14 @@ class Predictive:
         p (C_f - C_p) / horizon and what wear loses, passes the least long-run cost a day. Otherwise p alone counts.
         """
         if "limit" not in own:
-            return prognosis.p_failure >= self._config.threshold
+            return prognosis.p_failure >= self._threshold(own)
         return waiting(prognosis.p_failure, prognosis.horizon_s, own) >= own["limit"]
+
+    def _threshold(self, own: Mapping[str, float]) -> float:
+        """Return the chance at which to act: by the machine's own costs where they are known."""
+        if self._config.p_failure or not own.get("cost_failure"):
+            return self._config.threshold
+        return min(0.95, own.get("cost_planned", self._config.cost_planned) / own["cost_failure"])
 
     def _order(self, now: int, prognosis: Prognosis, own: Mapping[str, float]) -> list[WorkOrder | Command]:
         failure = own.get("cost_failure", self._config.cost_failure)
@@ -219,4 +225,4 @@ class Predictive:
             f"about {prognosis.rul_s / 3600:.0f} h left "
             f"({prognosis.lower_s / 3600:.0f} to {prognosis.upper_s / 3600:.0f} h){because}"
         )
-        return self._gate.order(now, prognosis.device, reason, now + round(prognosis.lower_s * NS), saving)
+        return self._gate.order(now, prognosis.device, reason, now + round(prognosis.lower_s * NS), round(saving))

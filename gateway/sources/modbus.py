@@ -33,10 +33,11 @@ from core.catalog import Catalog
 from core.clock import MS, NS, RunClock, wall_ns
 from core.command import Command, CommandResult, Event, NodeState, Severity
 from core.config import Config, Duration
-from core.errors import CommandRefused, NotConnected, TestbedError
+from core.errors import CommandRefused, NotConnected, RejectedError, TestbedError
 from core.metrics import Metrics
 from core.ports import Ack, Arrival, Note
 from core.spec import DeviceSpec
+from gateway.limits import Guard, Limits
 from gateway.sources.modbus_commands import Orders
 from gateway.sources.modbus_foreign import ForeignUnit
 from gateway.sources.modbus_unit import Memory, PolledUnit, Row
@@ -67,6 +68,7 @@ class ModbusSourceConfig(Config):
     late: int = Field(default=3, ge=0, le=60)
     stale: int = Field(default=5, ge=2)
     answer: Duration = 2 * NS
+    limits: Limits = Limits()
 
     @field_validator("url")
     @classmethod
@@ -128,6 +130,7 @@ class ModbusSource:
         kept = Memory(memory)
         self._units = [PolledUnit(s, kept, config.bridge, config.most, config.stale) for s in everyone]
         self._by_path = {unit.path: unit for unit in self._units}
+        self._guard = Guard(config.limits, catalog)
         self._orders = Orders(self._client, config.answer, self.now)
         self._ready: deque[Arrival] = deque()
         self._wake = asyncio.Event()
@@ -146,8 +149,7 @@ class ModbusSource:
         await self._client.connect()
         if not self._born:
             self._born = True
-            births = [self._catalog.add(self._born_as(unit)) for unit in self._units]
-            self._ready.append(Arrival(births=births))
+            self._announce()
             for unit in self._units:  # the slot that lasts may have been read by a predecessor
                 unit.sid, unit.tried = self._sid, -1 if self._clock.speed == 0 else max(-1, self._slot(unit))
         else:
@@ -194,6 +196,22 @@ class ModbusSource:
         if states:
             self._ready.append(Arrival(states=states, arrived=wall_ns()))
         self._wake.set()
+
+    def _announce(self) -> None:
+        """Catalogue the devices; one that the limits refuse is not polled."""
+        births: list[DeviceSpec] = []
+        rejects: list[tuple[str, str, bytes]] = []
+        for unit in list(self._units):
+            device = self._born_as(unit)
+            try:
+                self._guard.birth(device)
+            except RejectedError as error:
+                rejects.append((device.path, str(error), b""))
+                self._units.remove(unit)
+                del self._by_path[unit.path]
+            else:
+                births.append(self._catalog.add(device))
+        self._ready.append(Arrival(births=births, rejects=rejects, arrived=wall_ns()))
 
     def _born_as(self, unit: PolledUnit) -> DeviceSpec:
         """Return a unit's device with the rate at which rows really come, and with Modbus as its way."""

@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import ValidationError
 
 from core.catalog import Catalog
-from core.clock import mono_ns
+from core.clock import NS, mono_ns
 from core.command import FINAL, Command, CommandResult, Event
+from core.config import Duration
 from core.errors import CommandRefused, DecodeError, NotConnected, WireError
 from core.metrics import Metrics
 from core.ports import Ack, Arrival, Note
 from core.spec import DeviceSpec, load
+from gateway.sources.opcua_map import MappedDevice
 from wire.opcua import names
 from wire.opcua.config import OpcuaClientConfig
 
@@ -33,10 +35,16 @@ _BACK = 1_000_000_000  # a fast stream's position may lie inside a block: look t
 
 
 class OpcuaSourceConfig(OpcuaClientConfig):
-    """An OPC UA server to read. ``devices`` are patterns of device paths such as ``seoul/hub/*``."""
+    """An OPC UA server to read: one of ours, or a foreign one by a ``map`` of its nodes.
+
+    ``devices`` are patterns of device paths such as ``seoul/hub/*``. ``late`` is how long rows of mapped nodes wait
+    for changes that are under way.
+    """
 
     kind: Literal["opcua"] = "opcua"
     devices: tuple[str, ...] = ("*",)
+    map: tuple[MappedDevice, ...] = ()
+    late: Duration = NS
 
 
 async def _no_ack() -> None:
@@ -54,7 +62,7 @@ class OpcuaSource:
 
         self.config = config
         self._catalog = catalog
-        self._metrics = metrics or Metrics()
+        self.metrics = metrics or Metrics()
         self._client = OpcuaClient(config)
         self._positions: dict[str, int] = {}
         self._specs: dict[str, str] = {}
@@ -189,11 +197,11 @@ class OpcuaSource:
             start = min(int(self._rows.last[slot]) for slot in group)
             notices = await self._client.history(nodes, max(start - _BACK * fast, 0))
             if notices is None:
-                self._metrics.count("opcua.no_history")
+                self.metrics.count("opcua.no_history")
                 continue
             self._rows.cover(notices)
             taken = self._rows.take(notices, mono_ns())
-            self._metrics.count("opcua.repaired", sum(len(batch) for _, batch in taken.rows))
+            self.metrics.count("opcua.repaired", sum(len(batch) for _, batch in taken.rows))
             self._deliver(_unsent(taken), 0)
 
     def _groups(self, slots: Sequence[int]) -> list[list[int]]:
@@ -213,7 +221,10 @@ class OpcuaSource:
     async def _digest(self, heard: Heard) -> None:
         notices = heard.notices
         if len(notices):
-            self._metrics.count("opcua.notifications", len(notices))
+            self.metrics.count("opcua.notifications", len(notices))
+            untimed = int(((notices.t == 0) & (notices.x == notices.x)).sum())  # a value, and no time: no row
+            if untimed:
+                self.metrics.count("opcua.untimed", untimed)
         texts = [item for item in notices.items if item.handle >= _TEXTS]
         if texts:
             notices = replace(notices, items=[item for item in notices.items if item.handle < _TEXTS])
@@ -242,6 +253,7 @@ class OpcuaSource:
         for sent, rows in sorted(by_sent.items()):
             self._ready.append(Arrival(batches=[taken.rows[i][1] for i in rows], arrived=arrived, sent=sent))
         if taken.rejects:
+            self.metrics.count("opcua.rejected", len(taken.rejects))
             self._ready.append(Arrival(rejects=taken.rejects, arrived=arrived))
 
     def _note(self, item: Item) -> Sequence[Note]:

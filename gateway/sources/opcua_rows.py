@@ -138,7 +138,7 @@ class RowBuilder:
         taken = Taken()
         self._take_scalars(notices, now, taken)
         for item in notices.items:
-            self._take_item(item, now)
+            self._take_item(item, now, taken)
         for slot in [s for s, blocks in self._blocks.items() if blocks]:
             self._release_blocks(slot, now, taken)
         return taken
@@ -212,11 +212,14 @@ class RowBuilder:
                 entry = self.slots[s]
                 taken.gaps.append(Gap(entry.path, entry.device, after, first))
 
-    def _take_item(self, item: Item, now: int) -> None:
+    def _take_item(self, item: Item, now: int, taken: Taken) -> None:
         if item.handle >= len(self._slot_of):
             return
         slot, col = int(self._slot_of[item.handle]), int(self._col_of[item.handle])
-        if not self.slots[slot].spec.fast or not item.t:
+        fits = isinstance(item.value, bytes if col == self._k[slot] + 1 else np.ndarray)
+        if not self.slots[slot].spec.fast or not item.t or not fits:
+            reason = "a value of another type than its channel's" if item.t else "a value without a time"
+            taken.rejects.append((self.slots[slot].path, reason, b""))
             return
         block = self._blocks.setdefault(slot, {}).setdefault(item.t, _Block(now, item.sent))
         block.values[col] = item.value
@@ -226,6 +229,8 @@ class RowBuilder:
         if int(self._col_of[item.handle]) != self._k[slot]:
             return True
         block = item.value
+        if not isinstance(block, np.ndarray):
+            return False
         follows = len(block) > 2 and numbered.get(slot) == (int(block[0]), int(block[1]))
         if follows:
             numbered[slot] = (int(block[0]), int(block[1] + block[2]))

@@ -16,6 +16,7 @@ from core.errors import CommandRefused, DecodeError, NotConnected
 from core.metrics import Metrics
 from core.ports import Ack, Arrival
 from core.spec import DeviceSpec
+from gateway.limits import Guard, Limits
 from gateway.sources.parking import Parking
 from gateway.sources.sparkplug_intake import Intake, Reader
 from gateway.sources.sparkplug_nodes import NodeSession
@@ -54,6 +55,7 @@ class SparkplugSourceConfig(MqttConfig):
     park: Duration = 30 * SECOND
     park_bytes: int = 10 << 20
     max_bytes: int = MAX_BYTES
+    limits: Limits = Limits()
 
 
 class SparkplugSource:
@@ -76,8 +78,8 @@ class SparkplugSource:
         self.nodes: dict[tuple[str, str], NodeSession] = {}
         self._session = open_session(config, None)
         self._writes = Writes()
-        parking = Parking(config.park, config.park_bytes)
-        self._reader = Reader(catalog, self.nodes, self.metrics, self._writes, config.max_bytes, parking)
+        parking, guard = Parking(config.park, config.park_bytes), Guard(config.limits, catalog)
+        self._reader = Reader(catalog, self.nodes, self.metrics, self._writes, config.max_bytes, parking, guard)
         self._born_at = 0
         self._roll_call = 0
 

@@ -13,6 +13,7 @@ from core.errors import DecodeError, RejectedError
 from core.metrics import Metrics
 from core.ports import Arrival, Note
 from core.spec import DeviceSpec
+from gateway.limits import Guard
 from gateway.sources.parking import Parking
 from gateway.sources.sparkplug_nodes import DeviceSession, Incoming, NodeSession
 from gateway.sources.sparkplug_writes import Writes
@@ -76,9 +77,10 @@ class Reader:
         writes: Writes,
         max_bytes: int,
         parking: Parking,
+        guard: Guard,
     ) -> None:
         self.catalog, self.nodes, self.metrics = catalog, nodes, metrics
-        self._writes, self._max_bytes, self._parking = writes, max_bytes, parking
+        self._writes, self._max_bytes, self._parking, self._guard = writes, max_bytes, parking, guard
 
     def node(self, group: str, name: str) -> NodeSession:
         """Return an edge node, known or new; raises RejectedError ``too-many``."""
@@ -100,6 +102,7 @@ class Reader:
             topic = names.parse(message.topic)
             if topic.kind in _OWN:
                 return
+            self._guard.admit(f"{topic.group}/{topic.node}/{topic.device}", len(message.payload))
             node = self.node(topic.group, topic.node)
             incoming = Incoming(topic, decode(message.payload, self._max_bytes), message)
             if topic.kind == "NBIRTH":
@@ -165,6 +168,8 @@ class Reader:
         taken = before is not None and ("sparkplug" not in before.protocols or before.node != born.place.node)
         if taken and born.device is not None:
             raise RejectedError("device-taken", f"{born.place.path} is another connection's device")
+        if born.device is not None:
+            self._guard.birth(born.device)
         back = node.back(topic.device, before is not None)
         session = node.introduce(topic.device, born)
         self._judge_parked(topic, bool(born.device and not born.writable), intake)

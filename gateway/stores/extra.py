@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -55,3 +56,8 @@ class Busy(StoreUnavailable):
     def __init__(self, text: str, wait_s: float) -> None:
         self.wait_s = wait_s
         super().__init__(text)
+
+
+def jittered(wait_s: float) -> float:
+    """Return a pause with up to a fifth more, so that many clients do not come back in the same moment."""
+    return wait_s * random.uniform(1.0, 1.2)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import logging
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -12,15 +14,19 @@ from numpy.typing import NDArray
 
 from core.batch import Batch
 from core.catalog import Catalog
-from core.errors import StoreError
+from core.errors import StoreError, StoreUnavailable
 from core.ports import Note, Stage
 from core.spec import LayoutSpec
 from core.tables import from_table, to_table
 from gateway import notes as notes_json
 from gateway.stores.duck import DuckStore
+from gateway.stores.extra import Busy, jittered
+from gateway.stores.influx import InfluxStore
 
+log = logging.getLogger(__name__)
 Progress = Callable[[int], None]
 DONE = "history"
+TRIES = 10
 #: name of a note's class, as an event log states it in ``is`` -> table
 _TABLE_OF = {kind.__name__: name for name, kind in notes_json.KINDS.items()}
 
@@ -64,6 +70,48 @@ def load_history(
     finally:
         con.close()
     return rows
+
+
+def load_points(
+    store: InfluxStore, folder: Path, stages: Sequence[Stage] = (), pause: Callable[[float], None] = time.sleep
+) -> int:
+    """Load a history as :func:`load_history` does, into a server without transactions; return the number of rows.
+
+    Equal points overwrite each other, so an interrupted load is done again from its beginning. A server that is away or
+    busy is waited for: what it asks for, or twice as long each time, with jitter; :data:`TRIES` times in a row at most.
+    Raises StoreError.
+    """
+    mark = str(folder.resolve())
+    if store.history() == mark:
+        return 0
+    theirs = _catalog(folder)
+    store.catalogue(list(theirs.devices.values()))
+    number = np.array([store.catalog.index(entry.path) for entry in theirs.streams], dtype=np.int32)
+    rows = 0
+    for batch in _batches(folder, theirs, number):
+        _patiently(store, _staged(batch, stages), pause)
+        rows += len(batch)
+    _patiently(store, [b for stage in stages for b in getattr(stage, "flush", list)()], pause)
+    store.load([], _notes(folder), mark)
+    return rows
+
+
+def _patiently(store: InfluxStore, batches: Sequence[Batch], pause: Callable[[float], None]) -> None:
+    wait = 0.25
+    for attempt in range(1, TRIES + 1):
+        try:
+            store.load(batches, [])
+        except StoreUnavailable as error:
+            if attempt == TRIES:
+                raise
+            log.info("history waits: %s", error)
+            pause(jittered(error.wait_s if isinstance(error, Busy) else wait))
+            wait = min(2 * wait, 10.0)
+        except StoreError as error:  # points older than the bucket keeps: the server takes the others
+            log.warning("some points of the history are refused: %s", error)
+            return
+        else:
+            return
 
 
 def _catalog(folder: Path) -> Catalog:

@@ -9,17 +9,21 @@ from __future__ import annotations
 
 import json
 import logging
+import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import urlsplit
 
 from core.batch import Batch
 from core.catalog import Catalog
+from core.clock import NS, wall_ns
 from core.config import Config
 from core.errors import ConfigError, StoreError, StoreUnavailable
 from core.ports import Note
 from core.spec import DeviceSpec
 from gateway import notes as notes_json
+from gateway.stores.ahead import ahead
 from gateway.stores.extra import NOTHING, Busy, Extra
 from gateway.stores.lines import note_line, row_lines
 
@@ -27,10 +31,14 @@ if TYPE_CHECKING:
     from gateway.stores.influx_reader import InfluxReader
 
 log = logging.getLogger(__name__)
+#: s that a server may keep us waiting at a time, whatever it says
+LONGEST_WAIT_S = 300.0
 
 
 class InfluxConfig(Config):
-    """``token`` may be ``${ENV_NAME}``, read from the environment; ``batch``: lines a request."""
+    """``token`` may be ``${ENV_NAME}``, read from the environment; ``batch``: lines a request; ``gzip``: None
+    compresses unless the server is on this machine, where it would cost more time than the wire.
+    """
 
     kind: Literal["influx"] = "influx"
     url: str = "http://127.0.0.1:8086"
@@ -40,6 +48,7 @@ class InfluxConfig(Config):
     batch: int = 5_000
     timeout_s: float = 10.0
     retention_s: int = 0
+    gzip: bool | None = None
 
 
 class InfluxStore:
@@ -54,6 +63,7 @@ class InfluxStore:
         self._api: Any = None
         self._kept: dict[str, Any] = {"position": 0, "counts": {}, "stages": ""}
         self._tags: dict[int, str] = {}
+        self._lock = threading.Lock()
 
     def open(self) -> None:
         """Connect and make the bucket if the server has none of its name and can make one."""
@@ -68,7 +78,7 @@ class InfluxStore:
             token=_token(self.config.token),
             org=self.config.org,
             timeout=round(self.config.timeout_s * 1000),
-            enable_gzip=True,
+            enable_gzip=self.config.gzip if self.config.gzip is not None else not _is_here(self.config.url),
         )
         self._api = self._client.write_api(write_options=SYNCHRONOUS)
         self._make_bucket()
@@ -96,23 +106,44 @@ class InfluxStore:
         """Nothing is held back."""
 
     def catalogue(self, devices: Sequence[DeviceSpec]) -> None:
-        """Save the catalog beside the position; the server gets it with each point's tags."""
+        """Add devices to the shared catalog and save it beside the position; points carry it as tags."""
+        for device in devices:
+            if self.catalog.devices.get(device.path) != device:
+                self.catalog.add(device)
         if devices:
             self._tags.clear()
             self.catalog.save(self.folder / "catalog.json")
 
     def write(self, batches: Sequence[Batch], notes: Sequence[Note], position: int, extra: Extra = NOTHING) -> None:
         """Write rows and notes, then keep the position. Raises StoreUnavailable, Busy or StoreError."""
-        for chunk in self._chunks(batches, notes):
-            self._post("\n".join(chunk))
+        for lines in ahead("\n".join(chunk) for chunk in self._chunks(batches, notes)):
+            self._post(lines)
         counts = self._kept["counts"]
         for index, rows in extra.counts.items():
             path = self.catalog.streams[index].path
             counts[path] = counts.get(path, 0) + rows
-        self._kept = {"position": position, "counts": counts, "stages": extra.state}
-        scratch = self._file.with_suffix(".part")
-        scratch.write_text(json.dumps(self._kept), encoding="utf-8")
-        scratch.replace(self._file)
+        self._keep({"position": position, "counts": counts, "stages": extra.state})
+
+    def history(self) -> str:
+        """Return which history is loaded, empty for none."""
+        return str(self._kept.get("history", ""))
+
+    def load(self, batches: Sequence[Batch], notes: Sequence[Note], mark: str = "") -> None:
+        """Write rows that did not come through the buffer; ``mark`` says that a history is whole.
+
+        Raises StoreUnavailable, Busy or StoreError.
+        """
+        for chunk in self._chunks(batches, notes):
+            self._post("\n".join(chunk))
+        if mark:
+            self._keep({"history": mark})
+
+    def _keep(self, changes: dict[str, Any]) -> None:
+        with self._lock:  # the drain and the load of the history keep theirs in one file
+            self._kept = {**self._kept, **changes}
+            scratch = self._file.with_suffix(".part")
+            scratch.write_text(json.dumps(self._kept), encoding="utf-8")
+            scratch.replace(self._file)
 
     def keep(self, notes: Sequence[Note]) -> None:
         """Write notes. Raises StoreUnavailable, Busy or StoreError."""
@@ -146,6 +177,9 @@ class InfluxStore:
         lines: list[str] = []
         for batch in batches:
             lines += row_lines(batch, self.catalog, self._tags)
+            while len(lines) >= self.config.batch:  # what is full can go while the rest is made
+                yield lines[: self.config.batch]
+                del lines[: self.config.batch]
         lines += [note_line(note, notes_json.NAME_OF[type(note)], notes_json.to_json(note)) for note in notes]
         for start in range(0, len(lines), self.config.batch):
             yield lines[start : start + self.config.batch]
@@ -182,10 +216,26 @@ def _judged(error: Any, url: str) -> StoreError:
     text = f"{url}: {error.status} {error.reason}: {str(error.body or '')[:300]}".strip()
     if error.status in (400, 413, 422):
         return StoreError(text)
-    wait = (error.headers or {}).get("Retry-After", "") if error.headers is not None else ""
-    if str(wait).isdigit():
-        return Busy(text, float(wait))
-    return StoreUnavailable(text)
+    wait = retry_after(str((error.headers or {}).get("Retry-After", "")))
+    return StoreUnavailable(text) if wait is None else Busy(text, wait)
+
+
+def retry_after(text: str) -> float | None:
+    """Return the seconds of a Retry-After header (RFC 9110, section 10.2.3: seconds or a date), None without one."""
+    from email.utils import parsedate_to_datetime
+
+    try:
+        wait = float(text)
+    except ValueError:
+        try:
+            wait = parsedate_to_datetime(text).timestamp() - wall_ns() / NS
+        except (ValueError, TypeError):
+            return None
+    return min(max(wait, 0.0), LONGEST_WAIT_S) if wait == wait else None
+
+
+def _is_here(url: str) -> bool:
+    return urlsplit(url).hostname in ("localhost", "127.0.0.1", "::1")
 
 
 def _token(text: str) -> str:

@@ -15,18 +15,20 @@ from core.clock import NS
 from core.command import Command, CommandResult, Event
 from core.finding import Finding, Prognosis, WorkOrder
 from core.ports import Note
-from portal import audit, render, views
+from portal import audit, evidence, render, views
 from portal.api.history import Device, End, Start, file
 from portal.context import Context, Ctx, reply
 from portal.door import Person
 from portal.errors import ApiError
 from portal.export import notes_csv
 from portal.gate import is_address
+from portal.history import plain
 from portal.times import parse_span
 
 router = APIRouter(tags=["notes"])
 Limit = Annotated[int, Query(description="most entries to return", ge=1, le=2_000)]
 Form = Annotated[Literal["json", "csv"], Query(description="json or csv")]
+Lang = Annotated[Literal["ko", "en"], Query(description="ko or en")]
 EXPIRES_NS = 60 * NS
 
 
@@ -63,6 +65,26 @@ async def get_workorders(
 ) -> Response:
     """Newest first."""
     return await _notes(ctx, WorkOrder, device, start, end, limit, format)
+
+
+@router.get("/workorders/{order}/evidence.svg", summary="Plot of what was measured until a work order was written")
+async def get_evidence(
+    ctx: Ctx, order: str, lang: Annotated[Literal["ko", "en"], Query(description="ko or en")] = "en"
+) -> Response:
+    """The day before the order, of the quantity that speaks for it; only orders that are still in memory."""
+    known = [n for n in ctx.live.recent_notes(WorkOrder, "", 2_000) if isinstance(n, WorkOrder) and n.id == order]
+    if not known:
+        raise ApiError(404, f"no such work order: {order[:60]!r} (see /api/v1/workorders)")
+    device = ctx.device(known[0].device)
+    findings = [n for n in ctx.live.recent_notes(Finding, device.path, 200) if isinstance(n, Finding)]
+    shown = evidence.exhibit(known[0], device, findings)
+    if shown is None:
+        raise ApiError(404, f"{device.path} measures nothing")
+    start, end = known[0].t - evidence.SPAN_NS, known[0].t + evidence.SPAN_NS // evidence.AFTER
+    table = plain(await ctx.history.series(device, shown.channel.name, start, end, (end - start) // 400))
+    values = next((table[name] for name in ("mean", "value", "avg") if name in table), [])
+    svg = evidence.plot(known[0], shown, table["t"], values, (start, end), lang)
+    return Response(svg, media_type="image/svg+xml", headers={"cache-control": "no-store"})
 
 
 @router.get("/events", summary="What happened, in words")

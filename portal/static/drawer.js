@@ -5,7 +5,7 @@ import { byId, el, setAttr, setText, svg } from "./dom.js";
 import { mayCommand, proof } from "./person.js";
 import { healthOf, store } from "./store.js";
 import { describe } from "./story.js";
-import { channelName, labelOf, reading, t, tOr, clock } from "./text.js";
+import { channelName, labelOf, lang, reading, t, tOr, clock } from "./text.js";
 
 const RANGES = [["5m", "range.5m"], ["1h", "range.1h"], ["24h", "range.24h"], ["30d", "range.30d"]];
 let shown = null; // {path, key, range, cells, recent, live}
@@ -17,7 +17,7 @@ export function openDrawer(path) {
   shown = { path, range: "5m", cells: new Map(), chart: el("div", { class: "chart-box" }) };
   const channels = channelsOf(device);
   const first = channels.find(({ index, column }) => device.lead && index === device.lead[0] && column === device.lead[1]) ?? channels[0];
-  dialog.replaceChildren(head(device), el("div", { class: "drawer-body" }, outlook(path), table(device, channels), history(), commands(device), identity(device)));
+  dialog.replaceChildren(head(device), el("div", { class: "drawer-body" }, outlook(path), workOrder(path), table(device, channels), history(), commands(device), identity(device)));
   if (!dialog.open) dialog.showModal();
   selectChannel(first);
   seedSparks(path);
@@ -46,6 +46,15 @@ function outlook(path) {
   if (!one) return null;
   const lines = one.steps.map((step) => el("li", {}, el("strong", {}, t(`step.${step.step}`)), ` ${describe(step, path).sentence} `, el("time", { class: "small figure" }, clock(step.t))));
   return el("section", { class: "outlook" }, el("h3", {}, t("drawer.story")), el("ul", {}, lines));
+}
+
+/** The work order of a device with its reason, what it is expected to save, and what was measured until then. */
+function workOrder(path) {
+  const step = store.cases.filter((c) => c.device === path).flatMap((c) => c.steps).find((one) => one.step === "order");
+  if (!step) return null;
+  const { sentence, small } = describe(step, path);
+  const plot = el("img", { class: "evidence", src: `/api/v1/workorders/${encodeURIComponent(step.id)}/evidence.svg?lang=${lang}`, alt: t("drawer.evidence"), width: 560, height: 190 });
+  return el("section", {}, el("h3", {}, t("drawer.order")), el("p", {}, sentence), el("p", { class: "small" }, small), plot);
 }
 
 function table(device, channels) {

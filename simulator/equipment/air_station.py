@@ -1,9 +1,7 @@
 """Urban air-quality station: the worked example of an instrument without process or wear.
 
-log PM10 = season + day's course + regional air mass + the station's own wander + traffic nearby (generator and
-sizes: assumptions; the course follows the published morning maximum at 10-11 h). The air mass comes with the westerly
-wind: what is over Gangseo now is over Gangdong some two hours later. NO2 and CO follow traffic, O3 the daylight and
-is consumed by NO2. The index is that of the present values: the official one takes means of 24 h for particles.
+What is in the air is in ``simulator.process.air``, the same for the low-cost sensors beside it. The index (CAI) takes
+means of 24 h for particles and present values for gases.
 """
 
 from __future__ import annotations
@@ -19,22 +17,12 @@ from core.clock import NS
 from core.spec import Name
 from simulator.asset import Asset
 from simulator.channels import Sensor, Stream, enumerated, measured
-from simulator.environment import by_table, hour_of_day
 from simulator.equipment.base import EquipmentConfig
 from simulator.faults import Effect, FaultKind
-from simulator.grid import Floats
+from simulator.process.air import gases, last_day, particles, site_of
 from simulator.process.air_index import cai
 from simulator.states import COMMON, STATES
 from simulator.view import View
-
-# monthly medians of PM10 in Seoul, ug/m3: high in winter and spring, low in August and September (rounded)
-_PM10 = (50.0, 48.0, 55.0, 50.0, 46.0, 37.0, 30.0, 27.0, 27.0, 36.0, 46.0, 47.0)
-# by hour of the day, relative in logarithm: maximum at 10-11 h, flat 14-20 h
-_COURSE = (0.2, 0.0, -0.2, -0.4, -0.5, -0.5, -0.3, 0.1, 0.6, 0.9, 1.0, 0.9,
-           0.5, 0.1, -0.3, -0.4, -0.4, -0.4, -0.4, -0.3, -0.1, 0.2, 0.3, 0.3)  # fmt: skip
-
-_EAST, _CENTRE = 127.2, 127.0  # degrees
-_PASSAGE_NS = 7 * 3600 * NS  # an air mass takes for a degree of longitude, 88 km
 
 AIR = Stream(
     "air",
@@ -66,7 +54,11 @@ AIR = Stream(
             "so2", "so2", "[ppm]", 0, 1, Sensor(lag="40s", noise=3e-4, drift=2e-4, resolution=1e-4),
             ko="아황산가스", en="SO2",
         ),
-        measured("cai", "index", "1", 0, 600, ko="통합대기환경지수(순간)", en="Air-quality index of the moment"),
+        measured("pm10_24h", "pm10", "ug/m3", 0, 1000, Sensor(resolution=0.1),
+                 ko="미세먼지(24시간)", en="PM10 of 24 h"),
+        measured("pm25_24h", "pm25", "ug/m3", 0, 500, Sensor(resolution=0.1),
+                 ko="초미세먼지(24시간)", en="PM2.5 of 24 h"),
+        measured("cai", "index", "1", 0, 600, ko="통합대기환경지수", en="Air-quality index (CAI)"),
         measured(
             "temperature", "temperature", "Cel", -40, 60,
             Sensor(lag="20s", bias=0.1, noise=0.05, resolution=0.1), ko="기온", en="Air temperature",
@@ -108,33 +100,18 @@ class AirStation(Asset):
     @classmethod
     def truth(cls, stream: str, view: View) -> Mapping[str, NDArray[Any] | float]:
         """Return true concentrations."""
-        utc = view.utc
-        month = (utc / 86_400e9 - 14.5) / 30.436875
-        traffic = view.env("traffic") * view.param("roadside")
-        log = np.log(by_table(_PM10, month)) + 0.12 * by_table(_COURSE, hour_of_day(utc)) + 0.45 * _air_mass(view)
+        site, traffic = site_of(view), view.traffic()
         open_inlet = 1.0 - view.fault("inlet_clogged")
-        pm10 = np.exp(log + 0.18 * view.slow("local", 6 * 3600.0) + 0.15 * traffic) * open_inlet
-        share = np.clip(0.53 + 0.05 * view.slow("share", 24 * 3600.0), 0.3, 0.9)
-        no2 = 0.010 + 0.022 * traffic * (1.0 + 0.15 * view.slow("no2", 2 * 3600.0))
-        light = view.env("daylight")
-        air = {
-            "pm10": pm10,
-            "pm25": pm10 * share,
-            "o3": np.maximum(0.018 + 0.05 * light - 0.25 * no2 * (1.0 - light), 0.001),
-            "no2": np.maximum(no2, 0.001),
-            "co": 0.3 + 0.25 * traffic + 0.06 * np.clip(view.slow("co", 6 * 3600.0), -3.0, 3.0),
-            "so2": 0.0032 + 0.0006 * np.clip(view.slow("so2", 12 * 3600.0), -3.0, 3.0),
-        }
-        return air | {
+        pm10, pm25 = (pm * open_inlet for pm in particles(view.weather, view.t, site, traffic))
+        day10, day25 = (pm * open_inlet for pm in last_day(view))
+        gas = gases(view, traffic * site.roadside)
+        return gas | {
             "state": view["state"],
-            "cai": cai(air),
+            "pm10": pm10,
+            "pm25": pm25,
+            "pm10_24h": day10,
+            "pm25_24h": day25,
+            "cai": cai(gas | {"pm10": day10, "pm25": day25}),
             "temperature": view.env("temperature") + 0.5 * view.trait("site"),
             "humidity": np.clip(view.env("humidity"), 5.0, 100.0),
         }
-
-
-def _air_mass(view: View) -> Floats:
-    """Return the regional wander at the stations: the west sees it first."""
-    east = np.nan_to_num(view.longitude(), nan=_CENTRE)
-    ahead = np.rint(np.clip(_EAST - east, 0.0, 1.0) * _PASSAGE_NS).astype(np.int64)
-    return view.weather.at("air_mass", view.t + ahead)

@@ -1,12 +1,15 @@
 """Autonomous mobile robot of a hub: drives its round, charges when its battery is low, has less and less of it.
 
+With an input each round moves a pallet from there to its output. What it says of itself follows VDA 5050: number of the
+order, last node, error level, whether it is loaded.
+
 Kinematics 1 to 2 m/s, 8 h on a charge, 1.5 h to charge (assumptions). The battery fades to 70 % of its capacity at the
 end of its life. Place and charge are straight lines between a few events.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -14,14 +17,16 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from core.clock import NS
-from core.spec import Name
-from simulator.asset import Asset, Steps
+from core.command import Command
+from core.errors import CommandRefused
+from core.spec import CommandSpec, Name
+from simulator.asset import Asset, Steps, Work
 from simulator.channels import Sensor, Stream, counted, enumerated, measured
 from simulator.equipment.base import EquipmentConfig
 from simulator.faults import Effect, FaultKind, WearFault
 from simulator.grid import Floats
 from simulator.state import Column, Ramp, Relax, Step
-from simulator.states import COMMON, DERATE, STATES, State
+from simulator.states import COMMON, DERATE, DOWN, STATES, State
 from simulator.view import View
 from simulator.wear.bearing import BearingWear
 from simulator.wear.component import WearModel
@@ -31,7 +36,12 @@ _FULL = 95.0
 _CHARGE_S = 5400.0  # from low to full
 _LOOK_S = 1200.0  # looks at its charge that often: its rate may have changed
 _FADE = 0.3
+_LINGER_S = 600.0  # drives on through shorter gaps between pallets
 _M_A_DEGREE = 111_320.0
+
+#: VDA 5050 error levels: a warning lets it go on, a fatal one does not
+ERRORS = {0: "none", 1: "warning", 2: "fatal"}
+LOADS = {0: "empty", 1: "loaded"}
 
 DRIVE = Stream(
     "drive",
@@ -43,6 +53,10 @@ DRIVE = Stream(
                  ko="북쪽 위치", en="North of home"),
         measured("speed", "speed", "m/s", 0, 3, Sensor(noise=0.01, resolution=0.01), ko="속도", en="Speed"),
         counted("odometer", "distance", "m", ko="주행 거리", en="Odometer"),
+        counted("order", "count", ko="주문 번호", en="Order"),
+        measured("last_node", "count", "1", 0, 4, ko="마지막 노드", en="Last node"),
+        enumerated("error", ERRORS, ko="오류", en="Error"),
+        enumerated("load", LOADS, ko="적재", en="Load"),
     ),
 )  # fmt: skip
 BATTERY = Stream(
@@ -72,6 +86,11 @@ class AmrConfig(EquipmentConfig):
 
     label: ClassVar[Name] = Name("자율 이동 로봇", "Mobile robot")
 
+    @property
+    def carries(self) -> int:
+        """1 if it moves pallets from a flow."""
+        return int(bool(self.inputs))
+
     def asset(self) -> type[Amr]:
         """Return the class of a robot."""
         return Amr
@@ -92,20 +111,58 @@ class Amr(Asset):
         "odometer": Ramp(),  # m
         "speed": Step(),
         "charge": Ramp(_FULL),  # %
+        "orders": Step(),
+        "loaded": Step(),
         "warmth": Relax(0.0, 1800.0),
     }
-    commands = (*COMMON, DERATE)
+    commands = (*COMMON, DERATE, CommandSpec("charge", label=Name("충전", "Charge")))
     faults: ClassVar[Mapping[str, FaultKind]] = {
         "cell_ageing": WearFault("battery", 40.0, Name("셀 노화", "Ageing cell")),
         "dragging_brake": Effect(0.5, label=Name("브레이크 끌림", "Dragging brake")),
     }
     config: AmrConfig
 
+    _asked = False  # to charge before its battery is low
+
     def run(self) -> Steps:
         """Drive and charge."""
+        if self.inputs:
+            yield from self._carry()
         while True:
             yield from self._until(State.RUNNING, _LOW)
             yield from self._until(State.SETUP, _FULL)
+
+    def _carry(self) -> Steps:
+        """Take a pallet, drive a round, give it; charge in between."""
+        self.enter(State.IDLE)
+        while True:
+            if self._asked or self.get("charge") <= _LOW:
+                self._asked = False
+                yield from self._until(State.SETUP, _FULL)
+            item = yield from self.take(self.inputs[0], _LINGER_S)
+            self.put("loaded", 1.0)
+            yield from self.work(2.0 * (self.config.width_m + self.config.depth_m) / self._pace())
+            self.put("loaded", 0.0)
+            self.put("orders", self.get("orders") + 1.0)
+            if self.outputs:
+                yield from self.give(self.outputs[0], item)
+
+    def _pace(self) -> float:
+        return self.config.pace * self.get("derate")
+
+    def handlers(self) -> dict[str, Callable[[Command], str | Work]]:
+        """Add charging."""
+        return super().handlers() | {"charge": self._charge}
+
+    def _charge(self, command: Command) -> str:
+        if self.state in DOWN:
+            raise CommandRefused(f"interlock: the robot is in {STATES[self.state]}")
+        if self.state is State.SETUP:
+            raise CommandRefused("interlock: it is charging")
+        if self.get("charge") > _FULL - 1.0:
+            raise CommandRefused("interlock: the battery is full")
+        self._asked = True
+        return "charges after this round"
 
     def _until(self, state: State, level: float) -> Steps:
         """Stay in a state until the battery has reached a level, however its rate changes on the way."""
@@ -114,11 +171,14 @@ class Amr(Asset):
         sign = 1.0 if state is State.SETUP else -1.0
         while (left := (level - self.get("charge")) * sign) > 0.01:
             yield from self.work(min(left / abs(self._rate(state)), _LOOK_S))
+            if self._asked and state is State.RUNNING:
+                break
+        self._asked = False
 
     def on_state(self, old: State, new: State) -> None:
         """Move, take current and charge."""
         driving = new is State.RUNNING
-        pace = self.config.pace * self.get("derate") if driving else 0.0
+        pace = self._pace() if driving else 0.0
         self.put("speed", pace)
         self.ramp("odometer", pace)
         self.ramp("charge", self._rate(new))
@@ -146,13 +206,19 @@ class Amr(Asset):
 
 def _drive(view: View) -> dict[str, Floats]:
     width, depth = view.param("width_m"), view.param("depth_m")
+    rounds = view["odometer"] / (2.0 * (width + depth))
     way = np.mod(view["odometer"], 2.0 * (width + depth))
+    warning = (view["charge"] < _LOW) | (view.fault("dragging_brake") > 0)
     return {
         "state": view["state"],
         "x": np.clip(way, 0.0, width) - np.clip(way - width - depth, 0.0, width),
         "y": np.clip(way - width, 0.0, depth) - np.clip(way - 2.0 * width - depth, 0.0, depth),
         "speed": view["speed"] * np.clip(1.0 + 0.25 * view.slow("aisle", 5.0), 0.0, 1.5),
         "odometer": view["odometer"],
+        "order": np.where(view.param("carries") > 0, view["orders"], np.floor(rounds)),
+        "last_node": 1.0 * (way >= width) + (way >= width + depth) + (way >= 2.0 * width + depth),
+        "error": np.where(view.is_state(State.FAILED) > 0, 2.0, 1.0 * warning),
+        "load": view["loaded"],
     }
 
 

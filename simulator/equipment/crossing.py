@@ -271,8 +271,7 @@ def _phase(c: _Cycle) -> Floats:
 
 def _traffic(view: View) -> dict[str, NDArray[Any]]:
     c = _cycle(view)
-    end = c.begin + np.rint(c.length * NS).astype(np.int64)
-    demand = view.weather.at("traffic", end)
+    demand = view.traffic(c.begin)  # known as the cycle begins: our own vehicles are state
     swing = 1.0 + 0.2 * view.hashed_normal("vehicles", c.number)
     arrive = np.maximum(view.param("vehicles_per_h") * demand * swing, 0.0) / 3600.0
     leave = _SATURATION * view.param("lanes")

@@ -22,7 +22,7 @@ from core.errors import CommandRefused
 from core.spec import CommandSpec, Name
 from simulator.asset import Asset, Steps, Work
 from simulator.channels import Channel, Stream, enumerated
-from simulator.environment import hour_of_day, is_workday
+from simulator.environment import hour_of_day
 from simulator.equipment.base import EquipmentConfig
 from simulator.equipment.behaviours import NAME, Behaviour, level_at
 from simulator.equipment.definition import (
@@ -36,6 +36,7 @@ from simulator.equipment.definition import (
 )
 from simulator.equipment.scope import STATE, Loc, Reading, Scope, fail
 from simulator.formula import Value
+from simulator.holidays import is_workday
 from simulator.states import COMMON, STATES, State
 from simulator.view import View
 from simulator.wear.component import WearModel

@@ -18,14 +18,17 @@ from core.clock import NS
 from core.spec import Name
 from simulator.asset import Asset, Steps
 from simulator.channels import Sensor, Stream, counted, enumerated, measured
-from simulator.environment import by_table, hour_of_day, is_workday
+from simulator.environment import by_table, hour_of_day
 from simulator.equipment.base import EquipmentConfig
 from simulator.faults import Effect, FaultKind
+from simulator.grid import Floats, Ints
+from simulator.holidays import is_workday
 from simulator.state import Column, Ramp, Step
 from simulator.states import COMMON, DERATE, STATES, State
 from simulator.view import View
 
 _KNOT_S = 1800.0
+_USUAL = 0.65  # load of the grid at which its voltage is nominal
 # kW of a household by hour of the day (assumption, mean 0.44 kW = 320 kWh a month)
 _WORKDAY = (0.33, 0.27, 0.24, 0.23, 0.23, 0.26, 0.36, 0.5, 0.46, 0.38, 0.35, 0.36,
             0.38, 0.36, 0.35, 0.36, 0.4, 0.49, 0.63, 0.76, 0.8, 0.75, 0.62, 0.45)  # fmt: skip
@@ -48,6 +51,14 @@ LOAD = Stream(
     ),
     period=10 * NS,
 )  # fmt: skip
+
+
+def household_kw(utc: Ints, celsius: Floats) -> Floats:
+    """Return the mean load of a household in kW at UTC ns and outside temperatures (Cel)."""
+    hour = hour_of_day(utc)
+    kw = np.where(is_workday(utc), by_table(_WORKDAY, hour), by_table(_DAY_OFF, hour))
+    weather = 0.06 * np.maximum(celsius - 25.0, 0.0) + 0.008 * np.maximum(5.0 - celsius, 0.0)
+    return np.asarray(kw * (1.0 + weather), dtype=np.float64)
 
 
 class MeterConfig(EquipmentConfig):
@@ -94,11 +105,8 @@ class Meter(Asset):
     def _household(self, ahead_s: float = 0.0) -> float:
         """Return the load of all households in kW."""
         t = self.now + round(ahead_s * NS)
-        utc = np.array([self.host.start + t])
-        hour = hour_of_day(utc)
-        kw = by_table(_WORKDAY if bool(is_workday(utc)[0]) else _DAY_OFF, hour)[0]
-        warm = self.host.weather.now("temperature", t)
-        return float(kw * self.config.households * (1.0 + 0.06 * max(warm - 25.0, 0.0) + 0.008 * max(5.0 - warm, 0.0)))
+        utc, warm = np.array([self.host.start + t]), np.array([self.host.weather.now("temperature", t)])
+        return float(household_kw(utc, warm)[0] * self.config.households)
 
     def on_state(self, old: State, new: State) -> None:
         """Count what is taken."""
@@ -121,12 +129,15 @@ class Meter(Asset):
         """Return true values of the meter."""
         share = view["share"]
         power = view["load"] * share * (1.0 - view.fault("tapped")) * (1.0 + 0.03 * view.slow("flats", 120.0))
-        volts = 220.0 + 2.0 * view.slow("grid", 900.0) - 1.5 * view["load"] / (view.param("households") * 0.5)
+        heavy = view.env("mains") - _USUAL  # a heavily loaded grid sags
+        volts = (
+            220.0 - 6.0 * heavy + 2.0 * view.slow("grid", 900.0) - 1.5 * view["load"] / (view.param("households") * 0.5)
+        )
         return {
             "state": view["state"],
             "power": power,
             "voltage": (volts - view.fault("undervoltage")) * (share > 0),
             "power_factor": np.clip(0.95 + 0.01 * view.slow("factor", 600.0), 0.8, 1.0),
-            "frequency": 60.0 + 0.02 * view.slow("frequency", 60.0),
+            "frequency": 60.0 - 0.02 * heavy + 0.02 * view.slow("frequency", 60.0),
             "energy": view["energy"],
         }

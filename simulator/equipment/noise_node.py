@@ -1,7 +1,8 @@
 """Sound level node at a road: LAeq from the traffic, and its octave bands.
 
-L = busy level + 10 log10(traffic), above a background; horns and sirens by chance. The spectrum is the normalised
-traffic noise spectrum of EN 1793-3, summed to octaves (A-weighted levels against the total). Levels are assumptions;
+L = busy level + 10 log10(traffic), above a background; wet roads are louder; horns and sirens by chance. The spectrum
+is the normalised traffic noise spectrum of EN 1793-3, summed to octaves (A-weighted levels against the total); that of
+works is white. Levels are assumptions;
 roadside limits in Korea are 68 dB(A) by day and 58 dB(A) by night.
 """
 
@@ -18,9 +19,11 @@ from core.clock import NS
 from core.spec import Name
 from simulator.asset import Asset
 from simulator.channels import Channel, Sensor, Stream, enumerated, measured
+from simulator.environment import wetness
 from simulator.equipment.base import EquipmentConfig
 from simulator.faults import Effect, FaultKind
 from simulator.grid import Floats
+from simulator.process.sound import a_weighting, energy_sum
 from simulator.state import Column
 from simulator.states import COMMON, STATES
 from simulator.view import View
@@ -28,6 +31,7 @@ from simulator.view import View
 #: octave band (Hz) -> A-weighted level against the total, dB
 BANDS = {125: -14.6, 250: -10.3, 500: -7.3, 1000: -4.0, 2000: -6.5, 4000: -11.5}
 _LN = np.log(10.0) / 10.0
+_WET_DB = 2.5  # a wet road against a dry one (assumption)
 _CALL_NS = 15 * NS  # length of a horn or siren
 _CALL_SHARE = 0.02
 
@@ -53,13 +57,8 @@ NOISE = Stream(
 )  # fmt: skip
 OCTAVES = Stream("octaves", tuple(_band(hz) for hz in BANDS), period=10 * NS)
 
-
-def energy_sum(*levels: NDArray[Any] | float) -> Floats:
-    """Return the level of incoherent sources together, dB."""
-    total = np.exp(np.asarray(levels[0]) * _LN)
-    for level in levels[1:]:
-        total = total + np.exp(np.asarray(level) * _LN)
-    return np.asarray(np.log(total) / _LN, dtype=np.float64)
+#: spectrum of works, equally strong in each band before A-weighting: A-weighted level against the total, dB
+WORKS = {hz: float(a_weighting(hz) - energy_sum(*(a_weighting(f) for f in BANDS))) for hz in BANDS}
 
 
 class NoiseNodeConfig(EquipmentConfig):
@@ -93,18 +92,25 @@ class NoiseNode(Asset):
     @classmethod
     def truth(cls, stream: str, view: View) -> Mapping[str, NDArray[Any] | float]:
         """Return true levels."""
-        level = _level(view) - view.fault("microphone_aged")
+        aged = view.fault("microphone_aged")
+        works = view.param("busy_db") + view.fault("works")  # their level; the node hears it while they last
+        on = view.fault("works") > 0
+        level = _level(view)
         if stream == "noise":
+            level = np.where(on, energy_sum(level, works), level) - aged
             return {"state": view["state"], "laeq": level, "la_slow": level}
-        return {
-            f"la_{hz}": level + share + 1.2 * view.slow(f"band {hz}", 300.0) + 0.8 * view.trait(f"band {hz}")
-            for hz, share in BANDS.items()
-        }
+        out = {}
+        for hz, share in BANDS.items():
+            wander = 1.2 * view.slow(f"band {hz}", 300.0) + 0.8 * view.trait(f"band {hz}")
+            road = level + share
+            out[f"la_{hz}"] = np.where(on, energy_sum(road, works + WORKS[hz]), road) + wander - aged
+        return out
 
 
 def _level(view: View) -> Floats:
-    traffic = np.maximum(view.env("traffic"), 0.01)
-    road = view.param("busy_db") + np.log(traffic) / _LN + 1.8 * view.slow("cars", 8.0)
+    traffic = np.maximum(view.traffic(), 0.01)
+    wet = _WET_DB * wetness(view.env("rain"))
+    road = wet + view.param("busy_db") + np.log(traffic) / _LN + 1.8 * view.slow("cars", 8.0)
     call = view.t // _CALL_NS
     loud = np.where(view.hashed("call", call) < _CALL_SHARE * traffic, 9.0 + 5.0 * view.hashed("size", call), 0.0)
-    return energy_sum(road + loud + view.fault("works"), view.param("background_db"))
+    return energy_sum(road + loud, view.param("background_db"))

@@ -18,10 +18,11 @@ from core.clock import NS
 from core.spec import Name
 from simulator.asset import Asset
 from simulator.channels import Stream, enumerated, measured
-from simulator.environment import by_table, hour_of_day, is_workday
+from simulator.environment import by_table, hour_of_day
 from simulator.equipment.base import EquipmentConfig
 from simulator.faults import Effect, FaultKind
 from simulator.grid import Floats, Ints
+from simulator.holidays import is_workday
 from simulator.states import COMMON, STATES
 from simulator.view import View
 

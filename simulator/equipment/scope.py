@@ -13,10 +13,11 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from core.clock import NS
 from simulator import formula
-from simulator.environment import FIELDS, by_table, hour_of_day, is_workday
+from simulator.environment import FIELDS, by_table, hour_of_day
 from simulator.equipment.behaviours import Behaviour, Daily, Level, Profile, Random
 from simulator.equipment.definition import ChannelConfig
 from simulator.formula import Formula, Value
+from simulator.holidays import is_workday
 from simulator.state import Column, Ramp, Relax, Step
 from simulator.states import STATES
 from simulator.view import View

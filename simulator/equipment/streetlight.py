@@ -16,6 +16,7 @@ from pydantic import Field
 
 from core.clock import NS
 from core.command import Command
+from core.errors import CommandRefused
 from core.spec import CommandSpec, Name
 from simulator.asset import Asset, Work
 from simulator.channels import Sensor, Stream, enumerated, measured
@@ -114,6 +115,8 @@ class Streetlight(Asset):
 
     def _dim(self, command: Command) -> str:
         arc = dali_arc(self.number(command, "percent", 0.0, 100.0))
+        if self.state in (State.FAILED, State.MAINTENANCE):
+            raise CommandRefused(f"interlock: the lamp is in {STATES[self.state]}")
         self.put("order", float(arc))
         return f"arc level {arc}, {float(dali_percent(arc)):.1f} %"
 

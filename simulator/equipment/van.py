@@ -20,12 +20,12 @@ from core.config import Duration
 from core.errors import CommandRefused
 from core.spec import CommandSpec, Name
 from simulator.asset import Asset, Steps, Work
-from simulator.channels import Sensor, Stream, counted, enumerated, measured
+from simulator.channels import Stream
 from simulator.equipment.base import EquipmentConfig
+from simulator.equipment.van_streams import BOX, COLD, DRIVE, RECORDER, UNIT_OFF, truth
 from simulator.faults import Effect, FaultKind, WearFault
-from simulator.grid import Floats
-from simulator.process.cold_chain import KineticRecorder, capacity, defrost_heat, demand, excess, swing
-from simulator.process.districts import DISTRICTS, road_m
+from simulator.process.cold_chain import KineticRecorder, capacity, defrost_heat, demand, excess
+from simulator.process.districts import DISTRICTS, nearest, road_m
 from simulator.state import Column, Ramp, Relax, Step
 from simulator.states import COMMON, STATES, State
 from simulator.view import View
@@ -38,50 +38,8 @@ _SETTLED_K = 0.02
 _FREE_KMH = 38.0
 _HOME = "songpa"
 _LIMIT_CEL = 8.0
-_UNIT_OFF = frozenset({State.FAILED, State.MAINTENANCE})
-
-DOOR = {0: "closed", 1: "open"}
-
-COLD = Stream(
-    "cold",
-    (
-        enumerated("state", STATES, ko="상태", en="State"),
-        enumerated("door", DOOR, ko="문", en="Door"),
-        measured("setpoint", "temperature", "Cel", -30, 20, ko="설정 온도", en="Set-point"),
-        measured(
-            "box_temp", "temperature", "Cel", -30, 50,
-            Sensor(lag="45s", bias=0.15, noise=0.05, drift=0.1, resolution=0.1, dropout=2e-4),
-            ko="적재함 온도", en="Air in the box", accuracy=1.0,
-        ),
-        measured(
-            "product_temp", "temperature", "Cel", -30, 50,
-            Sensor(lag="8m", bias=0.15, noise=0.03, drift=0.1, resolution=0.1),
-            ko="제품 온도", en="Goods", accuracy=1.0,
-        ),
-        measured("mkt", "temperature", "Cel", -30, 50, Sensor(resolution=0.01),
-                 ko="평균 동역학 온도(24시간)", en="Mean kinetic temperature of 24 h"),
-        measured("duty", "ratio", "%", 0, 100, Sensor(noise=0.8, resolution=0.1),
-                 ko="냉동기 가동률", en="Duty of the unit", group="health"),
-        measured(
-            "compressor_current", "current", "A", 0, 60,
-            Sensor(lag="1s", gain=0.01, noise=0.1, resolution=0.01),
-            ko="압축기 전류", en="Compressor current", group="health",
-        ),
-    ),
-    period=5 * NS,
-)  # fmt: skip
-DRIVE = Stream(
-    "drive",
-    (
-        measured("latitude", "latitude", "deg", -90, 90, Sensor(noise=2e-5, resolution=1e-6), ko="위도", en="Latitude"),
-        measured("longitude", "longitude", "deg", -180, 180, Sensor(noise=2.5e-5, resolution=1e-6),
-                 ko="경도", en="Longitude"),
-        measured("speed", "speed", "km/h", 0, 120, Sensor(noise=0.3, resolution=0.1), ko="속도", en="Speed"),
-        counted("odometer", "distance", "km", ko="주행 거리", en="Odometer"),
-        measured("load", "count", "1", 0, 40, ko="적재 팔레트", en="Pallets on board"),
-        counted("delivered", "count", ko="배송 팔레트", en="Pallets delivered"),
-    ),
-)  # fmt: skip
+_WET_SLOWER = 0.15  # share of the pace that rain costs (assumption)
+_AT_REST = 0.3  # wear of a unit that hardly runs, share of that at a third of its capacity (assumption)
 
 
 class VanConfig(EquipmentConfig):
@@ -97,6 +55,8 @@ class VanConfig(EquipmentConfig):
         ns after the first pallet at which it departs, full or not.
     celsius
         Set-point of the box.
+    fleet
+        Vehicles of its carrier underway that it stands for: so many does it add to traffic.
     """
 
     kind: Literal["van"] = "van"
@@ -104,6 +64,7 @@ class VanConfig(EquipmentConfig):
     capacity: int = Field(default=6, ge=1, le=40)
     patience: Duration = Field(default=4 * 3600 * NS, ge=0)
     celsius: float = Field(default=4.0, ge=-25, le=15)
+    fleet: float = Field(default=100.0, ge=0, le=10_000)
     unit: BearingWear = BearingWear(life_h=700.0, growth=2.5)
 
     label: ClassVar[Name] = Name("냉장 밴", "Refrigerated van")
@@ -122,7 +83,7 @@ class VanConfig(EquipmentConfig):
 
     def streams(self) -> tuple[Stream, ...]:
         """Return its streams."""
-        return (COLD, DRIVE)
+        return (COLD, RECORDER, DRIVE)
 
     def wears(self) -> dict[str, WearModel]:
         """Return its one wearing component."""
@@ -156,7 +117,7 @@ class Van(Asset):
         "door_seal": Effect(0.6, label=Name("문 패킹 손상", "Damaged door seal")),
         "door_left_open": Effect(1.0, label=Name("문 열림 방치", "Door left open")),
     }
-    working: ClassVar[frozenset[State]] = frozenset(State) - _UNIT_OFF
+    working: ClassVar[frozenset[State]] = frozenset(State) - UNIT_OFF
     config: VanConfig
 
     def run(self) -> Steps:
@@ -165,6 +126,8 @@ class Van(Asset):
         self._look()
         self._stops = list(self.config.route)
         self._pace = (0.0, 0.0, 0.0)
+        self._zones: tuple[int, int] = (0, 0)
+        self._underway = False
         self._home = DISTRICTS[_HOME]
         if self.spec.position is not None:
             self._home = (self.spec.position.lat, self.spec.position.lon)
@@ -207,20 +170,24 @@ class Van(Asset):
     def _deliver(self) -> Steps:
         """Drive the stops, which a command may change on the way."""
         while self._stops:
-            yield from self._drive(DISTRICTS[self._stops.pop(0)])
+            stop = self._stops.pop(0)
+            yield from self._drive(DISTRICTS[stop])
             load = self.get("load")
             count = float(np.ceil(load / (len(self._stops) + 1)))
             yield from self._dwell(120.0 + 100.0 * count, 1.0)
             self.put("load", load - count)
+            self.tell("delivery", f"stop={stop} pallets={count:.0f} left={load - count:.0f}")
             self.put("delivered", self.get("delivered") + count)
 
     def _drive(self, there: tuple[float, float]) -> Steps:
         here = (self.get("lat"), self.get("lon"))
         metres = road_m(here, there)
         pace = _FREE_KMH * (1.0 - 0.45 * self.host.weather.now("traffic", self.now))
+        pace *= 1.0 - _WET_SLOWER * min(self.host.weather.now("rain", self.now), 1.0)
         pace = max(8.0, pace * float(1.0 + 0.12 * self.draws("road").standard_normal()))
         s = max(metres / (pace / 3.6), 1.0)
         yield from self.up()
+        self._zones = _zones(here, there)
         self._pace = ((there[0] - here[0]) / s, (there[1] - here[1]) / s, pace)
         self.enter(State.RUNNING)
         self._move()
@@ -239,6 +206,13 @@ class Van(Asset):
         self.ramp("lon", east)
         self.ramp("odometer", pace / 3600.0)
         self.put("speed", pace)
+        self._join_traffic(pace > 0)
+
+    def _join_traffic(self, underway: bool) -> None:
+        """Count on the roads of both ends of the way while it moves."""
+        if underway != self._underway:
+            self._underway = underway
+            self.host.weather.roads.change(self._zones, self.now, self.config.fleet * (1.0 if underway else -1.0))
 
     def _dwell(self, s: float, share: float) -> Steps:
         """Stand with the door open; ``share`` of the outside air comes in."""
@@ -248,14 +222,18 @@ class Van(Asset):
         yield from self.work(s)
         self._door(0.0)
 
+    def stress(self, component: str) -> float:
+        """Wear with the duty: a hot day costs the unit more of its life (1 at a third of its capacity)."""
+        return _AT_REST + (1.0 - _AT_REST) * 3.0 * min(float(demand(self._lift(), self.get("fault.door_seal"))), 1.0)
+
     # --- the box ---------------------------------------------------------------------------------------------
 
     def on_state(self, old: State, new: State) -> None:
         """Stop moving when down; the unit is off after a failure and in maintenance."""
         self._move()
-        if (old in _UNIT_OFF) != (new in _UNIT_OFF):
+        if (old in UNIT_OFF) != (new in UNIT_OFF):
             self._note()
-            self.relax("idle_heat", self._lift() if new in _UNIT_OFF else 0.0)
+            self.relax("idle_heat", self._lift() if new in UNIT_OFF else 0.0)
 
     def on_effect(self, fault: str, size: float) -> None:
         """Open and close the door that is left open."""
@@ -272,6 +250,7 @@ class Van(Asset):
         """Look at what changes slowly: once an hour is enough for events."""
         self._ambient = self.host.weather.now("temperature", self.now)
         self._left = capacity(self.components["compressor"].wear)
+        self.adapt_wear()
 
     def _lift(self) -> float:
         return self._ambient - self.get("setpoint")
@@ -296,7 +275,7 @@ class Van(Asset):
         t = self._noted + (np.arange(pieces, dtype=np.int64) * 2 + 1) * span // (2 * pieces)
         steady = excess(demand(self._lift(), self.get("fault.door_seal")), self._left)
         cel = defrost_heat(t) + steady
-        for name in _BOX:
+        for name in BOX:
             settled = self._table.rate(self._row, name)
             if abs(self._table.get(self._row, name, self._noted) - settled) < _SETTLED_K:
                 cel += settled
@@ -313,7 +292,7 @@ class Van(Asset):
 
     def _set_point(self, command: Command) -> str:
         cel = self.number(command, "celsius", -25.0, 15.0)
-        if self.state in _UNIT_OFF:
+        if self.state in UNIT_OFF:
             raise CommandRefused(f"interlock: the unit is off ({STATES[self.state]})")
         self._note()
         self.put("setpoint", cel)
@@ -331,42 +310,10 @@ class Van(Asset):
     @classmethod
     def truth(cls, stream: str, view: View) -> Mapping[str, NDArray[Any] | float]:
         """Return true values of a stream."""
-        return _cold(view) if stream == "cold" else _drive(view)
+        return truth(stream, view)
 
 
-_BOX = ("target", "door_heat", "idle_heat")
-
-
-def _cold(view: View) -> dict[str, NDArray[Any]]:
-    ambient = view.env("temperature")
-    target = view["target"]
-    off = view.is_state(*_UNIT_OFF)
-    left = capacity(view.wear("compressor"))
-    need = demand(ambient - target, view.fault("door_seal"))
-    duty = np.minimum(need / left, 1.0) * (1.0 - off)
-    ripple, on = swing(view.t, duty)
-    heat = view["door_heat"] + view["idle_heat"] + (defrost_heat(view.t) + ripple + excess(need, left)) * (1.0 - off)
-    warmest = np.maximum(ambient - target, 4.0)
-    box = target + np.clip(heat, -warmest, warmest)
-    return {
-        "state": view["state"],
-        "door": view["door"],
-        "setpoint": view["setpoint"],
-        "box_temp": box,
-        "product_temp": box,
-        "mkt": view["mkt"],
-        "duty": 100.0 * duty,
-        "compressor_current": on * (9.0 + 6.0 * need + 3.0 * view.wear("compressor")) * (1.0 - off) + 0.4,
-    }
-
-
-def _drive(view: View) -> dict[str, Floats]:
-    flowing = np.clip(1.0 + 0.5 * view.slow("road", 25.0), 0.0, 1.6)
-    return {
-        "latitude": view["lat"],
-        "longitude": view["lon"],
-        "speed": view["speed"] * flowing,
-        "odometer": view["odometer"],
-        "load": view["load"],
-        "delivered": view["delivered"],
-    }
+def _zones(here: tuple[float, float], there: tuple[float, float]) -> tuple[int, int]:
+    """Return the districts of both ends of a way."""
+    found = nearest(np.array([here[0], there[0]]), np.array([here[1], there[1]]))
+    return int(found[0]), int(found[1])

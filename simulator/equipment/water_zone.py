@@ -34,6 +34,7 @@ _CD = 0.6
 _G = 9.80665
 _CM2 = 1e-4
 _M_A_BAR = 10.197
+_LEAST_BAR = 1.5  # at the tap of the highest customer (153 kPa is what Korean design standards ask for)
 _NIGHT_END_H = 4.0
 _STROKE_S = 60.0  # of the valve
 # share of the mean demand, by hour of the day (assumption: residential, two peaks)
@@ -119,11 +120,13 @@ class WaterZone(Asset):
         "open": Relax(1.0, 15.0),
         "night_flow": Step(),
         "isolations": Step(),
+        "head": Step(-1.0),  # m that the reducing valve is set to; below 0: as in the config
     }
     commands = (
         *COMMON,
         CommandSpec("isolate", label=Name("차단", "Isolate")),
         CommandSpec("restore", label=Name("통수", "Restore")),
+        CommandSpec("set_pressure", {"bar": "bar"}, Name("압력 설정", "Set pressure")),
     )
     faults: ClassVar[Mapping[str, FaultKind]] = {
         "pipe_corrosion": WearFault("pipe", 60.0, Name("관 부식", "Pipe corrosion")),
@@ -145,11 +148,25 @@ class WaterZone(Asset):
     def _note(self, luck: float) -> None:
         use = self.config.demand_m3h * min(_USE) * (1.0 + 0.02 * luck)
         area = _area(self.config.old_cm2, self.components["pipe"].wear, self.get("fault.burst"))
-        self.put("night_flow", (use + 3600.0 * float(_leak(self.config.head_m, area))) * self.get("open"))
+        self.put("night_flow", (use + 3600.0 * float(_leak(self._head(), area))) * self.get("open"))
 
     def handlers(self) -> dict[str, Callable[[Command], str | Work]]:
         """Add the valve."""
-        return super().handlers() | {"isolate": self._isolate, "restore": self._restore}
+        return super().handlers() | {
+            "isolate": self._isolate,
+            "restore": self._restore,
+            "set_pressure": self._set_pressure,
+        }
+
+    def _set_pressure(self, command: Command) -> str:
+        bar = self.number(command, "bar", _LEAST_BAR, 12.0)
+        if self.get("valve") != 0:
+            raise CommandRefused(f"interlock: the valve is {VALVE[int(self.get('valve'))]}")
+        self.put("head", bar * _M_A_BAR)
+        return f"inlet at {bar:g} bar"
+
+    def _head(self) -> float:
+        return self.get("head") if self.get("head") >= 0 else self.config.head_m
 
     def _isolate(self, command: Command) -> Work:
         if self.get("valve") != 0:
@@ -183,7 +200,8 @@ class WaterZone(Asset):
         swing = 1.0 + 0.06 * view.slow("use", 900.0) + 0.03 * view.slow("taps", 30.0)
         use = by_table(_USE, hour_of_day(view.utc)) * warm * swing * view.param("demand_m3h")
         peak = use / view.param("demand_m3h")
-        head = np.maximum(view.param("head_m") - 3.0 * peak * peak + 0.5 * view.slow("main", 3600.0), 1.0)
+        inlet = np.where(view["head"] >= 0, view["head"], view.param("head_m"))
+        head = np.maximum(inlet - 3.0 * peak * peak + 0.5 * view.slow("main", 3600.0), 1.0)
         leak = 3600.0 * _leak(head, _area(view.param("old_cm2"), view.wear("pipe"), view.fault("burst")))
         opening = view["open"]
         supply = opening * view.is_state(State.RUNNING, State.IDLE, State.STOPPED)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+from numpy.typing import NDArray
+
 _M_A_DEGREE = 111_320.0
 _DETOUR = 1.35  # length of the road over the straight line (assumption)
 
@@ -41,3 +44,23 @@ def road_m(here: tuple[float, float], there: tuple[float, float]) -> float:
     north = there[0] - here[0]
     east = (there[1] - here[1]) * math.cos(math.radians((here[0] + there[0]) / 2.0))
     return math.hypot(north, east) * _M_A_DEGREE * _DETOUR
+
+
+NUMBERS: dict[str, int] = {name: n for n, name in enumerate(DISTRICTS)}
+_CENTRES = np.array(list(DISTRICTS.values()))
+_SHRINK = math.cos(math.radians(37.55))  # a degree east over a degree north in Seoul
+
+
+def nearest(latitude: NDArray[np.float64], longitude: NDArray[np.float64]) -> NDArray[np.intp]:
+    """Return the number of the district whose office is nearest, intp[D]; without a position (NaN) it is -1."""
+    north = latitude[:, None] - _CENTRES[:, 0]
+    east = (longitude[:, None] - _CENTRES[:, 1]) * _SHRINK
+    found = np.argmin(np.nan_to_num(north * north + east * east, nan=0.0), axis=1)
+    return np.where(np.isnan(latitude), -1, found)
+
+
+def distances_km() -> NDArray[np.float64]:
+    """Return the straight distances between the districts, float64[25, 25]."""
+    north = _CENTRES[:, None, 0] - _CENTRES[:, 0]
+    east = (_CENTRES[:, None, 1] - _CENTRES[:, 1]) * _SHRINK
+    return np.asarray(np.hypot(north, east) * (_M_A_DEGREE / 1000.0), dtype=np.float64)

@@ -20,9 +20,10 @@ _FLUSH_S = 5.0
 
 
 class OpcuaPublisherConfig(OpcuaServerConfig):
-    """An OPC UA server of the simulator."""
+    """An OPC UA server of the simulator. ``apart``: it is a process of its own, and is started again when it dies."""
 
     kind: Literal["opcua"] = "opcua"
+    apart: bool = False
 
 
 class OpcuaPublisher:

@@ -6,17 +6,20 @@ import asyncio
 import gc
 import sys
 from collections.abc import Mapping
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
 from core.catalog import Catalog
 from core.ports import Source
+from gateway.endpoint import Endpoint
 from gateway.kinds import SourceConfig
 from gateway.service import Gateway
 from gateway.sources.memory import MemorySourceConfig
 from gateway.sources.modbus import ModbusSource, ModbusSourceConfig
 from gateway.sources.mqtt import MqttSource, MqttSourceConfig
 from gateway.sources.opcua import OpcuaSource, OpcuaSourceConfig
+from gateway.sources.opcua_foreign import ForeignOpcuaSource
 from gateway.sources.sparkplug import SparkplugSource, SparkplugSourceConfig
 from gateway.watch import BrokerWatch
 from testbed.control import Control, run_role
@@ -28,6 +31,8 @@ from wire.opcua.identity import identity
 
 ROLE = "gateway"
 DRAIN_S = 20.0
+#: s; how long the buffer's thread may keep the interpreter while rows wait for the rules (5 ms by default)
+SWITCH_S = 0.0005
 OWN = "run"
 
 
@@ -50,10 +55,15 @@ async def run(folder: RunFolder, control: Control, places: Mapping[str, object] 
     serving = asyncio.create_task(gateway.run(), name="gateway")
     reporting = asyncio.create_task(_report(gateway, folder, control), name="report")
     gc.collect()
+    sys.setswitchinterval(SWITCH_S)
     gc.freeze()  # what start-up made lives as long as the process: no collection need look at it again
-    control.say("ready")
     try:
-        await _serve(gateway, serving, control)
+        async with AsyncExitStack() as stack:
+            if config.endpoint is not None:
+                endpoint = await stack.enter_async_context(Endpoint(config.endpoint, gateway.snapshot))
+                control.say("told", text=f"health and figures at http://{config.endpoint.host}:{endpoint.port}/metrics")
+            control.say("ready")
+            await _serve(gateway, serving, control)
     finally:
         reporting.cancel()
         await asyncio.gather(reporting, return_exceptions=True)
@@ -84,7 +94,7 @@ def build_sources(scenario: Scenario, manifest: Manifest, catalog: Catalog, fold
         if isinstance(kind, MqttSourceConfig):
             found[name] = MqttSource(proof.connect(kind) if kind.url == manifest.mqtt else kind, catalog)
         elif isinstance(kind, OpcuaSourceConfig):
-            found[name] = OpcuaSource(kind, catalog)
+            found[name] = ForeignOpcuaSource(kind, catalog) if kind.map else OpcuaSource(kind, catalog)
         elif isinstance(kind, SparkplugSourceConfig):
             found[name] = SparkplugSource(proof.connect(kind) if kind.url == manifest.mqtt else kind, catalog)
         elif isinstance(kind, ModbusSourceConfig):
@@ -137,11 +147,26 @@ def status(gateway: Gateway) -> dict[str, Any]:
 
 
 async def _report(gateway: Gateway, folder: RunFolder, control: Control) -> None:
+    known = (0, 0)
     while True:
         await asyncio.sleep(1.0)
-        figures = status(gateway)
+        figures = gateway.snapshot(streams=False)
         folder.write_status(ROLE, figures)
         control.say("status", **figures)
+        known = _settle(gateway, known)
+
+
+def _settle(gateway: Gateway, known: tuple[int, int]) -> tuple[int, int]:
+    """Freeze the catalog once births have ceased for a second: walking through it takes a collection far too long.
+
+    ``known`` is (devices a second ago, devices when it was last frozen).
+    """
+    before, frozen = known
+    now = len(gateway.catalog.devices)
+    if now == before and now != frozen:
+        gc.freeze()
+        return now, now
+    return now, frozen
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ from simulator.publish.late import LatePublisher
 from simulator.publish.modbus import ModbusPublisher, ModbusPublisherConfig
 from simulator.publish.mqtt import MqttPublisher, MqttPublisherConfig
 from simulator.publish.opcua import OpcuaPublisher, OpcuaPublisherConfig
+from simulator.publish.opcua_apart import ApartOpcuaPublisher
 from simulator.publish.sparkplug import SparkplugPublisher, SparkplugPublisherConfig
 from simulator.world import World
 from testbed.control import Control, run_role
@@ -86,7 +87,7 @@ async def run(folder: RunFolder, control: Control, resume: bool = False) -> None
     replays = bool(_options(folder).get("replay_commands"))
     inbox = Inbox(refusal="this run repeats the commands of a log" if replays else "")
     async with AsyncExitStack() as stack:
-        publishers = await _publishers(stack, world, manifest, folder, inbox)
+        publishers = await _publishers(stack, world, manifest, folder, inbox, scenario.config.opcua_apart)
         pacer = _pacer(world, publishers, scenario, manifest, folder, inbox, metrics)
         producing = asyncio.create_task(pacer.run(), name="pacer")
         mqtt = publishers.get("mqtt")
@@ -123,26 +124,28 @@ async def _serve(pacer: Pacer, producing: asyncio.Task[None], control: Control, 
 
 
 async def _publishers(
-    stack: AsyncExitStack, world: World, manifest: Manifest, folder: RunFolder, inbox: Inbox
+    stack: AsyncExitStack, world: World, manifest: Manifest, folder: RunFolder, inbox: Inbox, apart: bool
 ) -> dict[Protocol, Publisher]:
     """Open a publisher for every protocol that a device speaks."""
     spoken = {protocol for device in world.devices for protocol in device.protocols}
     found: dict[Protocol, Publisher] = {}
-    for config in _settings(manifest, folder):
+    for config in _settings(manifest, folder, apart):
         if config.kind in spoken:
             found[config.kind] = await stack.enter_async_context(_publisher(config, world, manifest, inbox))
     return found
 
 
-def _settings(manifest: Manifest, folder: RunFolder) -> tuple[Publish, ...]:
-    """Return the publishers of a run as its manifest places them."""
+def _settings(manifest: Manifest, folder: RunFolder, apart: bool) -> tuple[Publish, ...]:
+    """Return the publishers of a run as its manifest places them; ``apart``: OPC UA in a process of its own."""
     place, line = urlsplit(manifest.opcua), urlsplit(manifest.modbus)
     security = identity(folder.opcua, manifest.opcua, ROLE)
     own = credentials(folder.secrets, ROLE)
     return (
         own.connect(MqttPublisherConfig(url=manifest.mqtt)),
         own.connect(SparkplugPublisherConfig(url=manifest.mqtt, primary_host=manifest.sparkplug_host)),
-        OpcuaPublisherConfig(host=place.hostname or "127.0.0.1", port=place.port or 4840, security=security),
+        OpcuaPublisherConfig(
+            host=place.hostname or "127.0.0.1", port=place.port or 4840, security=security, apart=apart
+        ),
         ModbusPublisherConfig(host=line.hostname or "127.0.0.1", port=line.port or 0),
     )
 
@@ -161,6 +164,9 @@ def _publisher(
 
     if isinstance(config, SparkplugPublisherConfig):
         return SparkplugPublisher(config, world.catalog, on_command, sid=world.sid, now=now)
+
+    if isinstance(config, OpcuaPublisherConfig) and config.apart:
+        return ApartOpcuaPublisher(config, world.catalog, on_command, now)
 
     def serve() -> Publisher:
         if isinstance(config, OpcuaPublisherConfig):
@@ -214,6 +220,7 @@ def status(pacer: Pacer, metrics: Metrics) -> dict[str, Any]:
     """Return figures for the status file, the page and the report."""
     return {
         "emitted_rows": pacer.counts.rows,
+        "owed_rows": _owed(pacer),
         **pacer.status(),
         "links": pacer.links(),
         "latency_ms": metrics.latency_ms(),
@@ -231,6 +238,12 @@ def final(pacer: Pacer) -> dict[str, Any]:
         "row_hash": pacer.rows.hexdigest() if pacer.rows else "",
         "event_hash": pacer.events.hexdigest(),
     }
+
+
+def _owed(pacer: Pacer) -> int:
+    """Return the rows that were sent, and so are owed to the store."""
+    sampled = _sampled(pacer.world)
+    return sum(rows for path, rows in pacer.emitted_by_stream().items() if path not in sampled)
 
 
 def _sampled(world: World) -> set[str]:

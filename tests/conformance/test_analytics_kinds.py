@@ -5,6 +5,8 @@ from typing import get_args
 import numpy as np
 import pytest
 
+from analytics.detectors.fleet import Comparing
+from analytics.detectors.sequential import Remembering
 from analytics.kinds import DetectorConfig, PolicyConfig, PrognoserConfig
 from analytics.prognosis.boosted import BoostedConfig
 from analytics.prognosis.survival import SurvivalConfig
@@ -24,15 +26,30 @@ def detector_config(request):
     return request.param()
 
 
+AGE = [i.name for i in INFOS].index("age")
+
+
+def windows(n, wear, seed):
+    """Return feature rows an hour apart."""
+    x = features(n, wear, seed)
+    x[:, AGE] = np.arange(n)
+    return x
+
+
 def fitted(config, seed=3):
     columns = config.columns(INFOS)
-    return config.build(seed).fit(features(600, 0.0, seed=1)[:, columns]), columns
+    return config.build(seed).fit(windows(600, 0.0, seed=1)[:, columns]), columns
 
 
 def test_detector_scores_are_high_where_abnormal(detector_config):
     detector, columns = fitted(detector_config)
-    healthy = detector.score(features(400, 0.0, seed=2)[:, columns])
-    worn = detector.score(features(400, 0.95, seed=2)[:, columns])
+    healthy = detector.score(windows(400, 0.0, seed=2)[:, columns])
+    worn = detector.score(windows(400, 0.95, seed=2)[:, columns])
+    if isinstance(detector, Comparing):  # what all have in common is nobody's fault: one in four is worn here
+        some = np.where(np.arange(400) % 4 == 0, 0.95, 0.0)
+        worn = detector.score(windows(400, some, seed=2)[:, columns])
+        assert np.mean(worn[some == 0] > detector.threshold) < 0.02
+        worn = np.repeat(worn[some > 0], 4)
     assert healthy.shape == worn.shape == (400,)
     assert np.mean(healthy > detector.threshold) < 0.02
     assert np.mean(worn > detector.threshold) > 0.9
@@ -46,8 +63,38 @@ def test_detector_repeats_itself_with_the_same_seed(detector_config):
     assert a.threshold == b.threshold
 
 
+def test_detector_does_not_look_ahead(detector_config):
+    detector, columns = fitted(detector_config)
+    x = windows(60, 0.4, seed=6)[:, columns]
+    if isinstance(detector, Comparing):  # looks at others, never at later windows: there is one window in a call
+        order = np.random.default_rng(0).permutation(60)
+        np.testing.assert_allclose(detector.score(x[order]), detector.score(x)[order], rtol=1e-12)
+        return
+    changed = x.copy()
+    changed[30:, :-1] += 50.0
+    np.testing.assert_allclose(detector.score(changed)[:30], detector.score(x)[:30], rtol=1e-12)
+    np.testing.assert_allclose(detector.score(x[:30]), detector.score(x)[:30], rtol=1e-12)
+
+
+def test_detector_that_remembers_goes_on_where_it_stopped(detector_config):
+    detector, columns = fitted(detector_config)
+    if not isinstance(detector, Remembering):
+        return
+    x = windows(60, np.linspace(0, 0.6, 60), seed=6)[:, columns]
+    memory, both = detector.memory(2), np.arange(2)
+    # the second asset is renewed half way: its age falls, and what was remembered of it with it
+    other = np.vstack([x[:30], x[:30]])
+    scores = np.array([detector.follow(memory, both, np.stack([x[i], other[i]])) for i in range(60)])
+    np.testing.assert_allclose(scores[:, 0], detector.score(x), rtol=1e-12)
+    np.testing.assert_allclose(scores[30:, 1], scores[:30, 0], rtol=1e-12)
+    assert scores[-1, 0] > detector.threshold
+    assert scores[-1, 0] > 2 * scores[-1, 1]
+
+
 def test_detector_scores_a_row_alike_alone_and_in_company(detector_config):
     detector, columns = fitted(detector_config)
+    if isinstance(detector, (Comparing, Remembering)):
+        return  # see the two checks above
     x = features(40, 0.4, seed=6)[:, columns]
     alone = np.concatenate([detector.score(x[i : i + 1]) for i in range(len(x))])
     np.testing.assert_allclose(alone, detector.score(x), rtol=1e-12)
@@ -59,6 +106,8 @@ def test_detector_takes_missing_values_and_says_nothing_of_empty_rows(detector_c
     x[0] = np.nan
     if x.shape[1] > 1:
         x[1, 0] = np.nan
+    if isinstance(detector, Comparing):
+        assert np.isnan(detector.score(x[1:3])).all()  # too few peers to say anything
     score = detector.score(x)
     assert np.isnan(score[0])
     assert np.isfinite(score[1:]).all()
@@ -71,6 +120,15 @@ def test_detector_takes_a_constant_channel(detector_config):
     x[:, 0] = 1.0
     detector = detector_config.build(0).fit(x)
     assert np.isfinite(detector.score(x)).all()
+
+
+def test_detector_refuses_a_history_that_is_all_bad(detector_config):
+    columns = detector_config.columns(INFOS)
+    if detector_config.kind == "zones":
+        return  # learns nothing: the limits stand
+    x = np.full((300, len(columns)), np.nan)
+    with pytest.raises(ModelError, match="healthy window"):
+        detector_config.build(0).fit(x)
 
 
 def test_detector_survives_saving(detector_config, tmp_path):
@@ -192,7 +250,8 @@ def test_policy_orders_come_in_pairs_and_repeat_themselves(policy):
     commands = [o for o in orders if isinstance(o, Command)]
     works = [o for o in orders if not isinstance(o, Command)]
     assert [w.command for w in works] == [c.id for c in commands]
-    assert all(c.issuer == f"policy:{policy.name}" and c.name == "maintain" and c.expires > c.t for c in commands)
+    assert all(c.issuer == f"policy:{policy.name}" and c.expires > c.t for c in commands)
+    assert [c.name for c in commands] == [w.action for w in works]
     assert len({c.id for c in commands}) == len(commands)
 
 
@@ -200,9 +259,11 @@ def test_policy_leaves_devices_that_are_down_alone(policy):
     assert asked(policy, down=1.0) == []
 
 
-def test_policy_keeps_to_its_crews_and_asks_no_device_twice(policy):
-    devices = [o.device for _, o in asked(policy)][::2]
-    assert len(devices) <= 2
+def test_policy_keeps_to_its_bounds_and_asks_no_device_twice(policy):
+    many = tuple(f"m{i:02d}" for i in range(20))
+    orders = [o for _, o in asked(policy, many)][::2]
+    devices = [o.device for o in orders]
+    assert len(devices) <= (2 if any(o.action == "maintain" for o in orders) else 6)  # crews; orders an hour
     assert len(set(devices)) == len(devices)
 
 

@@ -14,6 +14,7 @@ from core.clock import NS
 from core.command import Command, CommandResult
 from core.errors import CommandRefused, DecodeError
 from core.spec import CommandSpec, DeviceSpec
+from wire.opcua.door import CALLER
 from wire.opcua.names import read_command
 from wire.opcua.nodes import Method
 
@@ -37,6 +38,8 @@ class Calls:
         async def call(_parent: Any, text: Any) -> list[Any]:
             try:
                 command = replace(read_command(str(text.Value)), device=device.path)
+                if CALLER.get().may != "gateway":  # only the gateway calls in the name of others
+                    command = replace(command, issuer=f"user:{CALLER.get().name}", cause=None)
                 result = await self._run(command, device)
             except DecodeError as error:
                 result = CommandResult("", device.path, "refused", str(error), self._now())
@@ -53,7 +56,8 @@ class Calls:
                     raise ua.uaerrors.BadArgumentsMissing
                 args = {name: value.Value for name, value in zip(spec.args, values, strict=True)}
                 now = self._now()
-                command = Command(uuid.uuid4().hex, device.path, spec.name, "user:opcua", now, now + _PATIENCE, args)
+                issuer = f"user:{CALLER.get().name}"
+                command = Command(uuid.uuid4().hex, device.path, spec.name, issuer, now, now + _PATIENCE, args)
                 return _words(await self._run(command, device))
 
             return call

@@ -14,13 +14,20 @@ from core.clock import MS, NS, wall_ns
 from core.errors import DecodeError, NotConnected, WireError
 from wire.opcua import names
 from wire.opcua.config import OpcuaClientConfig
+from wire.opcua.nodeids import find, variant
 from wire.opcua.packing import Notices, join, read_history
 from wire.opcua.quiet import quieten
 from wire.opcua.security import secure_client
 from wire.opcua.session import PublishSession
+from wire.opcua.trust import Rejected
 
 _LOST = (OSError, ua.UaError, asyncio.IncompleteReadError)
 _REQUESTS = 3
+#: what servers say that do not have the service at all
+_NO_HISTORY = (
+    ua.uaerrors.BadServiceUnsupported, ua.uaerrors.BadHistoryOperationUnsupported, ua.uaerrors.BadNotImplemented,
+    ua.uaerrors.BadNotSupported, ua.uaerrors.BadUserAccessDenied, ua.uaerrors.BadInternalError,
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +51,7 @@ class OpcuaClient:
         self._expected = 1
         self._acks: list[tuple[int, int]] = []
         self._ns = 0
+        self._uris: list[str] = []
         self._why = ""
 
     @property
@@ -51,8 +59,8 @@ class OpcuaClient:
         """Tell whether the session is open and nothing was lost."""
         return self._session is not None and not self._why
 
-    async def connect(self) -> None:
-        """Open the session and find our namespace."""
+    async def connect(self, *, own: bool = True) -> None:
+        """Open the session; of a server of ours (``own``) find our namespace. Raises NotConnected, WireError."""
         quieten()
         config = self.config
         client = Client(config.url, timeout=config.timeout / NS, watchdog_intervall=max(config.silence / NS, 1.0))
@@ -65,10 +73,13 @@ class OpcuaClient:
             await client.connect()
         except (*_LOST, ValueError) as error:
             self._session = None
-            raise NotConnected(f"{config.url}: {_text(error)}") from error
+            raise NotConnected(f"{config.url}: {_text(error)}{_hint(error, config)}") from error
         self._client = client
         async with self._lasting():
             uris = await client.get_namespace_array()
+        self._uris = uris
+        if not own:
+            return
         if names.NAMESPACE not in uris:
             raise WireError(f"{config.url} has no testbed devices (no namespace {names.NAMESPACE})")
         self._ns = uris.index(names.NAMESPACE)
@@ -108,9 +119,31 @@ class OpcuaClient:
                 found += [v.Value.Value if v.Value and isinstance(v.Value.Value, str) else None for v in values]
         return found
 
-    async def subscribe(self, items: Sequence[tuple[str, int]]) -> list[tuple[str, str]]:
+    async def find(self, texts: Sequence[str]) -> list[Any]:
+        """Return the node ids that texts mean (see :func:`wire.opcua.nodeids.parse`), None where there is none."""
+        async with self._lasting():
+            return [await find(self._live(), text, self._uris) for text in texts]
+
+    async def values(self, nodes: Sequence[Any]) -> list[Any]:
+        """Return the nodes' present DataValues."""
+        found: list[Any] = []
+        async with self._lasting():
+            for i in range(0, len(nodes), self.config.batch):
+                part = list(nodes[i : i + self.config.batch])
+                found += await self._live().read_attributes(part, ua.AttributeIds.Value)
+        return found
+
+    async def write(self, node: Any, value: float, kind: str) -> None:
+        """Write a number of a built-in type such as ``Float``; raises WireError if the server refuses."""
+        item = ua.WriteValue(NodeId=node, AttributeId=ua.AttributeIds.Value, Value=ua.DataValue(variant(value, kind)))
+        async with self._lasting():
+            (status,) = await self._live().write(ua.WriteParameters(NodesToWrite=[item]))
+        if not status.is_good():
+            raise WireError(f"writing {node.to_string()}: {status.name}")
+
+    async def subscribe(self, items: Sequence[tuple[Any, int]]) -> list[tuple[Any, str]]:
         """Watch (node id, handle): every write is heard, also of equal values; returns (node id, why not)."""
-        refused: list[tuple[str, str]] = []
+        refused: list[tuple[Any, str]] = []
         async with self._lasting():
             if not self._subscription:
                 await self._open_subscription()
@@ -152,15 +185,19 @@ class OpcuaClient:
         with suppress(asyncio.QueueFull):
             self._heard.put_nowait(Heard(wall_ns(), join([])))
 
-    async def history(self, nodes: Sequence[tuple[str, int]], start: int, end: int = 0) -> Notices | None:
+    async def history(self, nodes: Sequence[tuple[Any, int]], start: int, end: int = 0) -> Notices | None:
         """Return what was written to (node id, handle) in [start, end); None if a node keeps no history."""
         parts: list[Notices] = []
-        open_points: list[tuple[str, int, bytes | None]] = [(name, handle, None) for name, handle in nodes]
+        open_points: list[tuple[Any, int, bytes | None]] = [(name, handle, None) for name, handle in nodes]
         async with self._lasting():
             while open_points:
                 now, open_points = open_points[: self.config.batch], open_points[self.config.batch :]
                 ids = [(self._id(name), point) for name, _, point in now]
-                for (name, handle, _), result in zip(now, await self._live().history_raw(ids, start, end), strict=True):
+                try:
+                    results = await self._live().history_raw(ids, start, end)
+                except _NO_HISTORY:
+                    return None
+                for (name, handle, _), result in zip(now, results, strict=True):
                     if not result.kept:
                         return None
                     parts.append(read_history(result.body, handle))
@@ -168,10 +205,12 @@ class OpcuaClient:
                         open_points.append((name, handle, result.point))
         return join(parts)
 
-    async def call(self, parent: str, method: str, *args: Any) -> list[Any]:
+    async def call(self, parent: Any, method: Any, *args: Any) -> list[Any]:
         """Call a method and return its outputs; raises WireError if the server refuses the call."""
         request = ua.CallMethodRequest(
-            ObjectId=self._id(parent), MethodId=self._id(method), InputArguments=[ua.Variant(a) for a in args]
+            ObjectId=self._id(parent),
+            MethodId=self._id(method),
+            InputArguments=[a if isinstance(a, ua.Variant) else ua.Variant(a) for a in args],
         )
         async with self._lasting():
             (result,) = await self._live().call([request])
@@ -179,8 +218,8 @@ class OpcuaClient:
             raise WireError(f"{method}: {result.StatusCode.name}")
         return [output.Value for output in result.OutputArguments]
 
-    def _id(self, name: str) -> Any:
-        return ua.NodeId(name, self._ns, ua.NodeIdType.String)
+    def _id(self, name: Any) -> Any:
+        return name if isinstance(name, ua.NodeId) else ua.NodeId(name, self._ns, ua.NodeIdType.String)
 
     def _live(self) -> PublishSession:
         if self._session is None or self._why:
@@ -196,7 +235,7 @@ class OpcuaClient:
             self._why = self._why or f"{self.config.url}: {_text(error)}"
             raise NotConnected(self._why) from error
 
-    def _item(self, name: str, handle: int) -> Any:
+    def _item(self, name: Any, handle: int) -> Any:
         return ua.MonitoredItemCreateRequest(
             ItemToMonitor=ua.ReadValueId(NodeId=self._id(name), AttributeId=ua.AttributeIds.Value),
             MonitoringMode=ua.MonitoringMode.Reporting,
@@ -253,3 +292,14 @@ class OpcuaClient:
 
 def _text(error: BaseException) -> str:
     return str(error).splitlines()[0] if str(error) else type(error).__name__
+
+
+def _hint(error: BaseException, config: OpcuaClientConfig) -> str:
+    """Return what a person can do about a server that turns us away."""
+    if isinstance(error, Rejected):
+        return ""
+    if isinstance(error, (ua.uaerrors.BadCertificateUntrusted, ua.uaerrors.BadSecurityChecksFailed)):
+        return f" (the server does not trust {config.security.certificate}: move it to its trusted certificates there)"
+    if isinstance(error, (ua.uaerrors.BadUserAccessDenied, ua.uaerrors.BadIdentityTokenRejected)):
+        return f" (the server does not take security.user {config.security.user!r}: check name, password, its rights)"
+    return ""

@@ -10,15 +10,24 @@ import os
 import socket
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from core.clock import NS, wall_ns
-from wire.opcua.security import OpcuaSecurity, is_loopback
+from wire.opcua.security import OpcuaSecurity, OpcuaUser, is_loopback
+
+if TYPE_CHECKING:
+    from cryptography import x509
 
 _DAYS = 825
 #: folder of revocation lists (``*.pem`` or ``*.der``) of authorities that are trusted
 REVOKED = "revoked"
+#: further users of the server (``wire.opcua.security.OpcuaUser``), as a JSON list
+USERS = "users.json"
+#: who commands in the name of others
+_GATEWAY = "gateway"
 _SLACK = timedelta(hours=1)  # clocks of small devices run late
 
 
@@ -30,7 +39,7 @@ def make_identities(folder: Path, url: str, names: Sequence[str], always: bool =
     host = urlsplit(url).hostname
     if is_loopback(host) and not always:
         return
-    hosts = sorted({host or "", socket.gethostname(), "localhost"} - {""})
+    hosts = sorted({host or "", socket.gethostname(), "localhost", "127.0.0.1"} - {""})
     for part in ("trusted", REVOKED):
         (folder / part).mkdir(mode=0o700, parents=True, exist_ok=True)
     for name in names:
@@ -48,12 +57,24 @@ def identity(folder: Path, url: str, name: str) -> OpcuaSecurity:
         private_key=folder / f"{name}.pem",
         trust=folder / "trusted",
         crl=folder / REVOKED,
+        rejected=folder / "rejected",
         uri=_uri(name),
+        users=(OpcuaUser(name=_GATEWAY, role="gateway", certificate=folder / "trusted" / f"{_GATEWAY}.der"),),
+        users_file=users if (users := folder / USERS).exists() else None,
     )
 
 
 def _uri(name: str) -> str:
     return f"urn:iiot-testbed:{name}"
+
+
+def _host(name: str) -> x509.GeneralName:
+    from cryptography import x509
+
+    try:
+        return x509.IPAddress(ip_address(name))
+    except ValueError:
+        return x509.DNSName(name)
 
 
 def _make(folder: Path, name: str, hosts: Sequence[str]) -> None:
@@ -67,7 +88,7 @@ def _make(folder: Path, name: str, hosts: Sequence[str]) -> None:
     now = datetime.fromtimestamp(wall_ns() // NS, UTC)
     purposes = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
     usage = x509.KeyUsage(True, True, True, True, False, False, False, False, False)  # sign, commit, encipher
-    alternatives = [x509.UniformResourceIdentifier(_uri(name)), *(x509.DNSName(host) for host in hosts)]
+    alternatives = [x509.UniformResourceIdentifier(_uri(name)), *(_host(host) for host in hosts)]
     certificate = (
         x509.CertificateBuilder()
         .subject_name(subject)

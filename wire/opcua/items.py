@@ -19,9 +19,10 @@ from asyncua.server.internal_session import InternalSession
 from asyncua.server.monitored_item_service import MonitoredItemData, MonitoredItemService
 from asyncua.ua.ua_binary import struct_to_binary
 
+from core.clock import MS, NS
+from wire.opcua.config import Persona
 from wire.opcua.sample import Sample
 
-MIN_PUBLISH_MS = 10.0
 LIFETIME_MS = 60_000.0
 _HANDLE = struct.Struct("<I")
 _COUNT = struct.Struct("<i")
@@ -142,7 +143,7 @@ class Session(InternalSession):  # type: ignore[misc]
         self, params: Any, callback: Callable[..., Awaitable[None]], request_callback: Any = None
     ) -> Any:
         """Create a subscription with bounded interval and lifetime and our monitored items."""
-        interval = max(float(params.RequestedPublishingInterval), MIN_PUBLISH_MS)
+        interval = max(float(params.RequestedPublishingInterval), self.iserver.limits.publishing / MS)
         params.RequestedPublishingInterval = interval
         lifetime = max(int(LIFETIME_MS / interval), 3)
         params.RequestedLifetimeCount = min(params.RequestedLifetimeCount or lifetime, lifetime)
@@ -152,12 +153,29 @@ class Session(InternalSession):  # type: ignore[misc]
         subscription.monitored_item_srv = Items(subscription, self.aspace)
         return result
 
+    async def create_monitored_items(self, params: Any) -> list[Any]:
+        """Watch nodes, as many as the server takes and no faster than it can."""
+        await self._strain(len(params.ItemsToCreate))
+        services = [s.monitored_item_srv for s in self.subscription_service.subscriptions.values()]
+        room = max(self.iserver.limits.items - sum(len(s._monitored_items) for s in services), 0)
+        over = len(params.ItemsToCreate) - room
+        params.ItemsToCreate = params.ItemsToCreate[:room]
+        results: list[Any] = await super().create_monitored_items(params)
+        full = ua.StatusCode(ua.StatusCodes.BadTooManyMonitoredItems)
+        return results + [ua.MonitoredItemCreateResult(StatusCode=full) for _ in range(over)]
+
+    async def _strain(self, nodes: int) -> None:
+        limits = self.iserver.limits
+        if limits.slow and nodes > limits.batch:
+            await asyncio.sleep((nodes - limits.batch) * limits.slow / NS)
+
     async def transfer_subscriptions(self, params: Any, callback: Callable[..., Awaitable[None]]) -> Any:
         """Move subscriptions to this session's connection."""
         return await super().transfer_subscriptions(params, _packing(callback))
 
     async def read(self, params: Any) -> list[Any]:
         """Read attributes; cut arrays and texts to the IndexRange asked for."""
+        await self._strain(len(params.NodesToRead))
         values = await super().read(params)
         return [_cut(v, r.IndexRange) if r.IndexRange else v for r, v in zip(params.NodesToRead, values, strict=True)]
 
@@ -232,8 +250,9 @@ def _copies(nodes: dict[Any, NodeData]) -> dict[Any, NodeData]:
 class Core(InternalServer):  # type: ignore[misc]
     """asyncua's server core with our sessions; ``keeper`` answers HistoryRead."""
 
-    def __init__(self, keeper: HistoryKeeper) -> None:
+    def __init__(self, keeper: HistoryKeeper, limits: Persona) -> None:
         super().__init__()
+        self.limits = limits
         self.time_task: asyncio.Task[None] | None
         self.keeper = keeper
         self.max_monitored_item_queue_size = 10_000

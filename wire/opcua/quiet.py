@@ -11,6 +11,7 @@ import logging
 
 def quieten() -> None:
     """Silence asyncua below CRITICAL, unless someone asked for more by setting its level beforehand."""
-    logger = logging.getLogger("asyncua")
-    if logger.level == logging.NOTSET:
-        logger.setLevel(logging.CRITICAL)
+    for name in ("asyncua", "asyncuagds"):
+        logger = logging.getLogger(name)
+        if logger.level == logging.NOTSET:
+            logger.setLevel(logging.CRITICAL)

@@ -9,7 +9,7 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Any
 
-from asyncua import Server, ua
+from asyncua import ua
 
 from core.batch import Batch
 from core.clock import NS, mono_ns, wall_ns
@@ -19,12 +19,13 @@ from core.spec import DeviceSpec, dump
 from wire.opcua import names
 from wire.opcua.calls import Calls, OnCall
 from wire.opcua.config import OpcuaServerConfig
+from wire.opcua.door import Door, GuardedServer
 from wire.opcua.history import BlockPool
 from wire.opcua.items import Core, waiting
 from wire.opcua.nodes import NodeWriter
 from wire.opcua.quiet import quieten
 from wire.opcua.sample import Sample
-from wire.opcua.security import secure_server
+from wire.opcua.security import OpcuaSecurity, secure_server
 from wire.opcua.slots import Cell, Slot, put
 from wire.opcua.space import Namespaces, Space, item_state, state_id
 from wire.ports import free_port
@@ -44,7 +45,9 @@ class OpcuaServer:
         self._devices: dict[str, DeviceSpec] = {}
         self._calls = Calls(on_call, now, config.answer / NS)
         self._pool = BlockPool(int(config.block_mb * 1e6), config.history)
-        self._server: Server | None = None
+        self._server: GuardedServer | None = None
+        self._prepared: GuardedServer | None = None
+        self.door = Door(config.security)
         self._space: Space | None = None
         self._writer: NodeWriter | None = None
         self._events: Any = None
@@ -76,15 +79,19 @@ class OpcuaServer:
 
     async def start(self) -> None:
         """Listen; devices announced before are there again. Raises WireError if the port is taken."""
+        await self.prepare()
+        await self.listen()
+
+    async def prepare(self) -> None:
+        """Build the address space without listening: what is written until :meth:`listen` becomes history."""
         quieten()
         self._port = self._port or free_port(self.config.host)
-        core = Core(self)
-        core.allow_remote_admin = False
-        server = Server(iserver=core)
+        core = Core(self, self.config.limits)
+        server = GuardedServer(self.door, core)
         await server.init()
         server.set_endpoint(self.url)
         server.set_server_name(self.config.name)
-        server.set_identity_tokens([ua.AnonymousIdentityToken])
+        server.set_identity_tokens(_tokens(self.config.security))
         await server.set_application_uri(self.config.security.uri)
         await secure_server(server, self.config.security, self.config.host)
         for uri in self.config.extra_namespaces:
@@ -96,6 +103,16 @@ class OpcuaServer:
         self._events = await server.get_event_generator()
         known, self._devices, self._readers, self._states = list(self._devices.values()), {}, {}, {}
         await self.announce(known)
+        self._prepared = server
+
+    async def listen(self) -> None:
+        """Listen, with the last value of every node in place. Raises WireError if the port is taken."""
+        server = self._prepared
+        if server is None:
+            raise WireError("the OPC UA server is not prepared")
+        self._prepared = None
+        for slot in self.slots.values():
+            slot.restore()
         try:
             await server.start()
         except OSError as error:
@@ -213,3 +230,11 @@ class OpcuaServer:
         event.Severity = _SEVERITY[note.severity]
         with suppress(ua.UaError):
             await self._events.trigger(message=note.text or note.name)
+
+
+def _tokens(security: OpcuaSecurity) -> list[Any]:
+    """Return the ways in which users may say who they are."""
+    known = [ua.AnonymousIdentityToken]  # also: whoever is known by the certificate of the channel
+    if security.users or security.users_file is not None:
+        known += [ua.UserNameIdentityToken, ua.X509IdentityToken]
+    return known

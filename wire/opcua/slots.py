@@ -22,6 +22,9 @@ from wire.opcua.items import Items
 from wire.opcua.packing import pack_array, pack_bytes, pack_scalars
 from wire.opcua.sample import Sample
 
+#: rows that a block may claim to have: it takes five numbers to ask for any memory
+_MOST_ROWS = 1_000_000
+
 
 class Cell:
     """The value of one node."""
@@ -176,6 +179,8 @@ def block_times(block: NDArray[np.int64]) -> NDArray[np.int64]:
     if len(block) < 5 or block[2] < 1:
         raise ValueError("a block has at least five numbers")
     n = int(block[2])
+    if n > _MOST_ROWS:
+        raise ValueError(f"a block of {n} rows is too large")
     if len(block) == 5:
         return np.asarray(block[3] + block[4] * np.arange(n, dtype=np.int64))
     if len(block) == 3 + n:

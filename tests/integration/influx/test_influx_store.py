@@ -90,3 +90,21 @@ def test_many_rows_go_in_several_requests(store):
     n = 12_000
     store.write([rows(range(n), t0=T0, step=1000)], [], 1)
     assert store.reader().rows("pump.main", T0, T0 + NS).num_rows == n
+
+
+def test_a_history_is_loaded_once_and_read_back(store, tmp_path):
+    import pyarrow.parquet as pq
+
+    from core.tables import to_table
+    from gateway.stores.history import load_points
+
+    folder, theirs = tmp_path / "history", Catalog([device("p2"), device("p1")])  # numbers its streams its own way
+    (folder / PUMP.name).mkdir(parents=True)
+    theirs.save(folder / "catalog.json")
+    made = rows(range(200), stream=theirs.index("s/a/p1/main"), t0=T0 - 1000 * NS)
+    pq.write_table(to_table(made), folder / PUMP.name / "0.parquet")
+    assert load_points(store, folder) == 200
+    assert load_points(store, folder) == 0, "once is enough"
+    found = from_table(store.reader().rows(PUMP.name, T0 - 1000 * NS, T0, ["s/a/p1"]), PUMP)
+    assert found.seq.tolist() == list(range(200))
+    assert {store.catalog.streams[i].path for i in found.stream.tolist()} == {"s/a/p1/main"}

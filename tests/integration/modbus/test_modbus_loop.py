@@ -242,3 +242,15 @@ async def test_without_a_clock_rows_have_the_worlds_time() -> None:
             int.from_bytes(b"".join(w.to_bytes(2, "big") for w in told), "big")
         }
         assert [int(b.seq[0]) for b in r.batches(0)][:4] == [0, 1, 2, 3]
+
+
+async def test_a_unit_that_the_limits_refuse_is_not_polled():
+    async with rig(2) as made:
+        await made.show(0, [1.0, 2.0, 3.0, 4.0])
+        source = made.make_source(limits={"devices": 1})
+        await source.connect()
+        await made.until(lambda: bool(made.batches(0)))
+        rejects = [reject for a in made.arrivals for reject in a.rejects]
+        assert [(where, why.partition(":")[0]) for where, why, _ in rejects] == [("seoul/old/press-1", "catalog-full")]
+        assert [*made.seen.devices] == ["seoul/old/press-0"]
+        assert source.polled() == ["seoul/old/press-0/main"]

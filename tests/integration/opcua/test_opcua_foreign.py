@@ -11,9 +11,10 @@ import pytest
 from asyncua import Client, ua
 from opcua_rig import device, eventually, rows, soon
 
-from core.clock import MS, wall_ns
+from core.clock import MS, mono_ns, wall_ns
 from core.command import CommandResult, Event
 from core.quality import BAD_SENSOR, UNCERTAIN_RANGE
+from wire.opcua.config import OpcuaServerConfig
 
 PUMP = "seoul/hall/pump0"
 MAIN = f"{PUMP}/main"
@@ -188,3 +189,26 @@ async def test_arrays_and_their_parts_can_be_read(rig):
         assert none.StatusCode.name == "BadIndexRangeNoData"
         block = await node(client, f"{PUMP}/wave/@block").read_value()
         assert np.array_equal(block, [1, 0, 50, t0, MS])
+
+
+async def test_a_persona_takes_no_more_items_than_its_model(rig):
+    small = {"items": 6, "batch": 2, "slow": "100ms", "publishing": "200ms"}
+    async with rig([device(0), device(1)], connect=False, persona=small) as r, foreign(r) as client:
+        subscription = await client.create_subscription(20, Heard())
+        assert subscription.parameters.RequestedPublishingInterval == 200
+        nodes = [node(client, f"seoul/hall/pump{i}/main/{c}") for i in (0, 1) for c in ("temperature", "pressure")]
+        began = mono_ns()
+        assert all(isinstance(one, int) for one in await subscription.subscribe_data_change(nodes))
+        assert mono_ns() - began >= 200 * MS  # two above its batch
+        states = [node(client, f"seoul/hall/pump{i}/main/{c}") for i in (0, 1) for c in ("power", "state")]
+        results = await subscription.subscribe_data_change(states)
+        assert [r if isinstance(r, ua.StatusCode) else "watched" for r in results][:2] == ["watched", "watched"]
+        assert [r.name for r in results[2:]] == ["BadTooManyMonitoredItems"] * 2
+        values = await client.read_values([node(client, f"seoul/hall/pump0/@testbed/{n}") for n in ("Spec",)])
+        assert len(values) == 1
+
+
+def test_personas_are_named_by_their_model():
+    config = OpcuaServerConfig(persona="s7-1200")
+    assert (config.limits.items, config.limits.batch) == (1_000, 200)
+    assert OpcuaServerConfig(persona="s7-1500").limits.items == 10_000

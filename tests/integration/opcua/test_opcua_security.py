@@ -31,7 +31,7 @@ def identity(folder: Path, name: str) -> OpcuaSecurity:
     )
     return OpcuaSecurity(
         policy="sign_and_encrypt", certificate=folder / f"{name}.der", private_key=folder / f"{name}.pem",
-        trust=trust, uri=uri,
+        trust=trust, uri=uri, anonymous="gateway",
     )  # fmt: skip
 
 
@@ -68,7 +68,8 @@ async def test_off_loopback_there_is_no_plain_door():
 
 
 async def test_missing_certificates_are_named(tmp_path):
-    security = OpcuaSecurity(policy="sign_and_encrypt", certificate=tmp_path / "no.der", private_key=tmp_path / "k")
+    files = {"certificate": tmp_path / "no.der", "private_key": tmp_path / "k"}
+    security = OpcuaSecurity(policy="sign_and_encrypt", anonymous="viewer", **files)
     server = OpcuaServer(OpcuaServerConfig(port=0, security=security), lambda command: None)
     with pytest.raises(WireError, match=r"there is no .*no\.der"):
         await server.start()

@@ -10,7 +10,8 @@ from core.catalog import Catalog
 from core.command import Command, CommandResult, Event
 from core.errors import StoreError, StoreUnavailable
 from core.metrics import Metrics
-from gateway.buffer import DRAINED, FILE, Buffer, BufferConfig, Entry
+from gateway.buffer import Buffer, BufferConfig
+from gateway.buffer_file import DRAINED, FILE, Entry
 from gateway.reader import BufferReader
 from tests.unit.gateway.world import device, rows
 

@@ -13,7 +13,8 @@ from core.clock import wall_ns
 from core.command import Event
 from core.errors import StoreError, StoreUnavailable
 from core.metrics import Metrics
-from gateway.buffer import Buffer, BufferConfig, Entry
+from gateway.buffer import Buffer, BufferConfig
+from gateway.buffer_file import Entry
 from gateway.deadletters import FILE, read
 from gateway.drain import Drain, DrainConfig
 from gateway.stages.downsample import Downsample, DownsampleConfig

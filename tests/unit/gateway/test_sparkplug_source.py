@@ -355,3 +355,31 @@ async def test_a_host_that_comes_back_asks_the_nodes_it_knows():
         assert await again.rebirth_asked()
         await again.birth(named("a", 1.0))  # whoever was told offline in the last life of this host is told online
         assert [e.name for e in notes(await again.read(), Event)] == ["online"]
+
+
+@pytest.mark.parametrize(
+    ("limits", "reason"),
+    [({"payload": 150}, "too-large"), ({"device_channels": 1}, "device-too-big"), ({"devices": 1}, "catalog-full")],
+)
+async def test_limits_hold_over_sparkplug_too(limits, reason):
+    catalog = Catalog()
+    async with Bench(catalog, limits=limits) as bench:
+        await bench.birth(named("a", 1.0))
+        await bench.read()
+        known = [*catalog.devices]
+        many = [named(f"a channel with a long name, number {n}", 1.0) for n in range(3)]
+        await bench.say("DBIRTH", 2, *many, device="Motor B")
+        rejects = [reject for a in await bench.read() for reject in a.rejects]
+        assert [why.partition(":")[0] for _, why, _ in rejects] == [reason]
+        assert len(known) == 1
+        assert [*catalog.devices] == known
+
+
+async def test_a_sparkplug_device_that_sends_too_much_is_turned_away_alone():
+    async with Bench(limits={"rate": 0.001, "burst": 2}) as bench:
+        await bench.birth(named("a", 1.0))
+        await bench.say("DDATA", 2, named("a", 2.0, t=T + 2), device=DEVICE)
+        await bench.say("DDATA", 3, named("a", 3.0, t=T + 3), device=DEVICE)
+        await bench.say("NDATA", 4)  # the edge node itself has sent only its birth
+        rejects = [reject for a in await bench.read() for reject in a.rejects]
+        assert [(topic.split("/")[2], why.partition(":")[0]) for topic, why, _ in rejects] == [("DDATA", "rate")]

@@ -5,7 +5,7 @@ import pytest
 
 from core.batch import Batch, concat
 from core.catalog import Catalog
-from core.clock import NS, RunClock, wall_ns
+from core.clock import NS, RunClock, mono_ns, wall_ns
 from core.quality import BAD, BAD_SENSOR, GOOD, UNCERTAIN_RANGE
 from tests.unit.gateway.world import MAX, PUMP, check, device, rows, timed, validator, wall_clock
 
@@ -16,7 +16,7 @@ def test_rows_in_order_pass_and_repeated_rows_do_not():
     assert len(check(judge, rows(range(10)))[0]) == 0
     assert check(judge, rows(range(8, 13)))[0].seq.tolist() == [10, 11, 12]
     assert judge.accounting()["s/a/p1/main"] == {
-        "received": 13, "duplicated": 12, "reordered": 0, "rejected": 0, "lost": 0
+        "received": 13, "duplicated": 12, "reordered": 0, "rejected": 0, "lost": 0, "repaired": 0
     }  # fmt: skip
     assert judge.metrics.counts["duplicated"] == 12
 
@@ -27,6 +27,16 @@ def test_late_rows_are_welcome_once_and_counted_as_reordered():
     assert check(judge, rows([2, 3]))[0].seq.tolist() == [2, 3]
     assert len(check(judge, rows([2, 3]))[0]) == 0
     assert judge.totals()["reordered"] == 2
+
+
+def test_rows_that_were_asked_for_again_are_repaired_not_reordered():
+    judge = validator(Catalog([device("p1", replay=True)]))
+    check(judge, rows([3, 5]))
+    asks, _ = judge.due(mono_ns() + 10 * NS)
+    assert [(ask.first, ask.last) for ask in asks] == [(0, 2), (4, 4)]
+    check(judge, rows([0, 1, 2, 4]))
+    totals = judge.totals()
+    assert (totals["received"], totals["repaired"], totals["reordered"]) == (6, 4, 0)
 
 
 def test_batches_of_many_streams_are_judged_each_by_its_own():

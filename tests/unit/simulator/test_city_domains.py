@@ -12,8 +12,8 @@ import pytest
 from core.clock import NS
 from core.config import load
 from simulator.domain import DomainConfig
-from simulator.environment import DAY, is_workday
 from simulator.fleet import Sampling
+from simulator.holidays import DAY, is_workday
 from simulator.process.districts import DISTRICTS
 from simulator.world import World, WorldConfig
 from tests.sim_worlds import START
@@ -52,10 +52,17 @@ def columns(layout: str, days: int, every: int, start: int = START) -> dict[str,
 
 def test_every_kind_stands_where_it_should() -> None:
     logistics, urban = city("logistics", days=0), city("urban", days=0)
-    assert Counter(d.kind for d in logistics.devices) == {"conveyor": 3, "dock": 2, "van": 4, "amr": 2}
+    assert Counter(d.kind for d in logistics.devices) == {
+        "conveyor": 3,
+        "dock": 2,
+        "van": 4,
+        "amr": 2,
+        "yard": 1,
+        "smart_label": 3,
+    }
     kinds = Counter(d.kind for d in urban.devices)
     assert kinds["air_station"] == 25
-    assert {"crossing", "water_zone", "noise_node", "streetlight", "meter", "parking"} <= kinds.keys()
+    assert {"crossing", "water_zone", "noise_node", "streetlight", "meter", "parking", "pm_sensor"} <= kinds.keys()
     for device in [*logistics.devices, *urban.devices]:
         assert device.protocols == ("mqtt",)
         assert device.position is not None

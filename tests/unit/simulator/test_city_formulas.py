@@ -7,7 +7,7 @@ import pytest
 
 from simulator.equipment.crossing import CrossingConfig, pedestrian_green
 from simulator.equipment.dock import read_probability, tag_power
-from simulator.equipment.noise_node import BANDS, energy_sum
+from simulator.equipment.noise_node import BANDS, WORKS
 from simulator.equipment.streetlight import dali_arc, dali_percent
 from simulator.equipment.water_zone import favad_flow, leak_exponent
 from simulator.process.air_index import cai, sub_index
@@ -21,7 +21,8 @@ from simulator.process.cold_chain import (
     mean_kinetic_temperature,
     swing,
 )
-from simulator.process.districts import DISTRICTS, road_m
+from simulator.process.districts import DISTRICTS, NUMBERS, distances_km, nearest, road_m
+from simulator.process.sound import a_weighting, energy_sum
 
 
 def test_mean_kinetic_temperature_of_a_warm_spell() -> None:
@@ -123,3 +124,17 @@ def test_districts_are_seoul() -> None:
     assert len(DISTRICTS) == 25
     assert all(37.42 < lat < 37.71 and 126.76 < lon < 127.19 for lat, lon in DISTRICTS.values())
     assert 20_000 < road_m(DISTRICTS["gangseo"], DISTRICTS["gangdong"]) < 40_000
+
+
+def test_nearest_district() -> None:
+    lat, lon = np.array([37.5709, 37.5040, np.nan]), np.array([126.988, 127.0480, np.nan])
+    assert nearest(lat, lon).tolist() == [NUMBERS["jongno"], NUMBERS["gangnam"], -1]
+    assert np.allclose(distances_km(), distances_km().T)
+
+
+def test_a_weighting_is_within_a_tenth_of_the_table() -> None:
+    hz = [31.5, 63, 125, 250, 500, 1000, 2000, 4000, 8000, 16000]
+    table = [-39.4, -26.2, -16.1, -8.6, -3.2, 0.0, 1.2, 1.0, -1.1, -6.6]
+    exact = 1000.0 * 10.0 ** (np.round(10 * np.log10(np.array(hz) / 1000.0)) / 10.0)
+    assert a_weighting(exact).tolist() == pytest.approx(table, abs=0.1)
+    assert float(energy_sum(*WORKS.values())) == pytest.approx(0.0, abs=1e-9)

@@ -13,9 +13,9 @@ from core import eventlog
 from core.clock import NS
 from core.command import CommandResult, Event
 from core.errors import ConfigError
-from simulator.environment import DAY, HOUR, KST
+from simulator.holidays import DAY, HOUR, KST, is_holiday
 from simulator.process.packml import PACKML
-from simulator.process.shifts import ShiftConfig, is_holiday
+from simulator.process.shifts import ShiftConfig
 from simulator.world import World
 from tests.sim_worlds import START, build, command
 

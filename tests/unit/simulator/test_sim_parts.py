@@ -6,7 +6,8 @@ import simpy
 
 from core import seed
 from core.clock import NS
-from simulator.environment import DAY, FIELDS, Environment, is_workday, on_shift
+from simulator.environment import FIELDS, Environment, on_shift
+from simulator.holidays import DAY, is_workday
 from simulator.process.flow import FlowBus, Item
 from simulator.slow import SlowNoise
 from simulator.wear.bearing import BearingWear
