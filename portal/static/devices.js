@@ -8,7 +8,7 @@ import { channelName, count, labelOf, reading, t, tOr } from "./text.js";
 
 const MOST = 120;
 const LIST = ["third_party", "own", "factory", "logistics", "urban"];  // visitors first
-const ORDER = { alarm: 0, warning: 1, offline: 2, unknown: 3, ok: 4 };
+const ORDER = { alarm: 0, warning: 1, offline: 2, ok: 3, unknown: 4 };
 const SPARK_W = 72, SPARK_H = 22;
 const rows = new Map();
 let domain = "";

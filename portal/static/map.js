@@ -7,7 +7,7 @@ import { count, labelOf, lang, t, tOr } from "./text.js";
 
 export const DOMAINS = ["factory", "logistics", "urban", "own", "third_party"];
 export const HEALTHS = ["ok", "warning", "alarm", "offline", "unknown"];
-const RANK = { ok: 0, unknown: 1, offline: 2, warning: 3, alarm: 4 };
+const RANK = { unknown: 0, ok: 1, offline: 2, warning: 3, alarm: 4 };
 const LOUD = new Set(["warning", "alarm"]);
 const NEAR = 15, NEAR_CROWDED = 25, CROWD = 150;
 const MOST_LABELS = 6;
