@@ -85,7 +85,7 @@ def server():
 
 @pytest.fixture
 def store(server, tmp_path):
-    made = InfluxStore(InfluxConfig(url=server.url, token="t"), tmp_path / "store", Catalog([device()]))
+    made = InfluxStore(InfluxConfig(url=server.url, token="t", gzip=True), tmp_path / "store", Catalog([device()]))
     made.open()
     yield made
     made.close()
