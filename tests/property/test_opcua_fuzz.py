@@ -130,6 +130,7 @@ async def still_works(source) -> None:
         assert await feed(source, read_notifications(body(good))) >= 1
         return
     held = source._held[0]
+    held.ahead.clear()  # changes that claimed a time to come
     later = max(*held.since, held.last) + NS
     good = [(h, ua.DataValue(ua.Variant(3.5), SourceTimestamp=moment(later))) for h in (0, 1, 2)]
     source._take(Heard(wall_ns(), read_notifications(body(good))))

@@ -222,7 +222,8 @@ def test_mutated_messages_never_break_the_host(seed):
     for topic, payload in good[:1] + good[3:6]:
         intake = Intake()
         source._reader.take(Message(topic, payload, T0), intake)
-        assert not intake.rejects
+        # what was parked before the state was forgotten may be given up now, the good message is not
+        assert payload not in [turned_away for _, _, turned_away in intake.rejects]
         rows += sum(len(b) for a in intake.arrivals() for b in a.batches)
     assert rows == 4 + 4 + 2  # slow, fast, and the two numbers of the node's birth
 
