@@ -146,8 +146,8 @@ def _build(model: GroupModel) -> dict[str, Any]:
         "quantities": list(model.quantities),
         "grid_ns": model.grid_ns,
         "filters": model.filters.model_dump(mode="json"),
-        "detectors": [_durations(d.config.model_dump(mode="json")) for d in model.detectors],
-        "prognosis": model.prognoser and _durations(model.prognoser.config.model_dump(mode="json")),
+        "detectors": [d.config.model_dump(mode="json") for d in model.detectors],
+        "prognosis": model.prognoser and model.prognoser.config.model_dump(mode="json"),
         "signals": model.signals and model.signals.model_dump(mode="json"),
         "fleet": {
             "spread": {k: v.tolist() for k, v in fleet.spread.items()},
@@ -156,11 +156,6 @@ def _build(model: GroupModel) -> dict[str, Any]:
             "typical_of_all": fleet.typical_of_all,
         },
     }
-
-
-def _durations(config: dict[str, Any]) -> dict[str, Any]:
-    """Return a dumped config with spans written the way configs take them."""
-    return {k: f"{v}ns" if k in ("horizon", "cap", "memory") else v for k, v in config.items()}
 
 
 def _fleet(value: dict[str, Any]) -> Fleet:

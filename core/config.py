@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, ValidationError
 
 from core.clock import parse_duration
 from core.errors import ConfigError, TestbedError
@@ -35,7 +35,11 @@ def _name(value: object) -> object:
 
 
 #: nanoseconds, written as ``90s``, ``250ms``, ``30d`` or a number of seconds
-Duration = Annotated[int, BeforeValidator(_duration, json_schema_input_type=str | float)]
+Duration = Annotated[
+    int,
+    BeforeValidator(_duration, json_schema_input_type=str | float),
+    PlainSerializer(lambda ns: f"{ns}ns", str, when_used="json"),  # a bare number would be read as seconds
+]
 #: ``{ko: …, en: …}`` or one text for both
 Label = Annotated[Name, BeforeValidator(_name, json_schema_input_type=str | Name)]
 

@@ -145,3 +145,12 @@ def test_models_are_frozen() -> None:
     scenario = Scenario()
     with pytest.raises(ValidationError):
         scenario.period = 3
+
+
+def test_a_duration_comes_back_from_json_as_it_was():
+    class Patience(Config):
+        wait: Duration
+
+    patience = Patience.model_validate({"wait": "90s"})
+    assert patience.model_dump_json() == '{"wait":"90000000000ns"}'
+    assert Patience.model_validate_json(patience.model_dump_json()) == patience
