@@ -30,6 +30,8 @@ from wire.modbus.station import Station, of_line
 from wire.opcua.identity import identity
 
 ROLE = "gateway"
+#: streams that the status tells one by one every second; telling thousands would take longer than a rule may
+TOLD = 500
 DRAIN_S = 20.0
 #: s; how long the buffer's thread may keep the interpreter while rows wait for the rules (5 ms by default)
 SWITCH_S = 0.0005
@@ -150,7 +152,7 @@ async def _report(gateway: Gateway, folder: RunFolder, control: Control) -> None
     known = (0, 0)
     while True:
         await asyncio.sleep(1.0)
-        figures = gateway.snapshot(streams=False)
+        figures = gateway.snapshot(streams=len(gateway.catalog.streams) <= TOLD)
         folder.write_status(ROLE, figures)
         control.say("status", **figures)
         known = _settle(gateway, known)

@@ -26,7 +26,7 @@ OLD: dict[str, Any] = {
 def test_a_clean_run_misses_no_poll(tmp_path: Path) -> None:
     report = run_up(write_scenario(tmp_path, domain=OLD, end="8s"), tmp_path, "--no-portal")
     assert report["protocols"]["modbus"] == 3
-    assert report["devices"] == {"factory": 4, "logistics": 0, "urban": 0, "third_party": 0}
+    assert report["devices"] == {"factory": 4, "logistics": 0, "urban": 0, "own": 0, "third_party": 0}
     rows = report["rows"]
     assert (rows["lost"], rows["duplicated"], rows["rejected"]) == (0, 0, 0)
     assert rows["emitted"] == rows["stored"] > 20
