@@ -114,7 +114,9 @@ async def tell(made: World) -> Told:
             Heard(OpcuaSource(OpcuaSourceConfig(url=opcua.server.url, publishing="50ms"), seen_opcua), seen_opcua),
         ]
         listening = [asyncio.create_task(one.listen()) for one in heard]
-        client = ModbusClient(ModbusClientConfig(url=f"tcp://127.0.0.1:{served.server.port}"))
+        client = ModbusClient(
+            ModbusClientConfig.model_validate({"url": f"tcp://127.0.0.1:{served.server.port}", "timeout": "10s"})
+        )
         await client.connect()
         units = [PolledUnit(s, Memory(), 8, 125, 1000) for s in listed]
         async with asyncio.timeout(30):
