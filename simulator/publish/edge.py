@@ -12,6 +12,7 @@ from core.clock import MS, wall_ns
 from core.errors import DecodeError, NotConnected, WireError
 from core.spec import DeviceSpec
 from simulator.publish.edge_rows import Outbox, Piece
+from simulator.publish.together import until_one_ends
 from wire.session import Message, MqttConfig, OpenSession, Will
 from wire.sparkplug import names
 from wire.sparkplug.births import REBIRTH
@@ -142,7 +143,7 @@ class EdgeNode:
             try:
                 await self._connect()
                 self.error, delay = "", _BACKOFF_S[0]
-                await self._serve()
+                await until_one_ends(self._send(), self._listen())
             except _HostGone:
                 with suppress(WireError):
                     await self._leave()
@@ -165,19 +166,6 @@ class EdgeNode:
         await self._session.connect()
         filters = [names.of_node("NCMD", self.group, self.node), names.of_device("DCMD", self.group, self.node, "+")]
         await self._session.subscribe([*filters, *([names.of_host(self._host)] if self._host else [])])
-
-    async def _serve(self) -> None:
-        """Send and listen until one of the two fails (by hand: see :class:`simulator.publish.link.Link`)."""
-        tasks = [asyncio.create_task(work) for work in (self._send(), self._listen())]
-        try:
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            for task in tasks:
-                if task.done():
-                    task.result()
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
 
     def _rewind(self) -> None:
         self.born = False

@@ -10,6 +10,7 @@ from contextlib import suppress
 from core.command import NodeState
 from core.errors import NotConnected, WireError
 from core.spec import DeviceSpec
+from simulator.publish.together import until_one_ends
 from wire import topics
 from wire.codec_birth import encode_birth
 from wire.codec_command import encode_state
@@ -149,29 +150,12 @@ class Link:
                 await self._session.subscribe(self._filters(), wait=not known)
                 self._greet()
                 self.error, delay = "", _BACKOFF_S[0]
-                await self._serve()
+                await until_one_ends(self._send(), self._listen())
             except WireError as error:
                 self.error = str(error)
             self.reconnects += 1
             await asyncio.sleep(delay)
             delay = min(delay * 2, _BACKOFF_S[1])
-
-    async def _serve(self) -> None:
-        """Send and listen until one of the two fails.
-
-        By hand: until Python 3.13 a TaskGroup whose task fails leaves this task marked as being cancelled, or
-        forgets that it is.
-        """
-        tasks = [asyncio.create_task(work) for work in (self._send(), self._listen())]
-        try:
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            for task in tasks:
-                if task.done():
-                    task.result()
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
 
     def _filters(self) -> list[str]:
         if self._exact:
