@@ -6,13 +6,14 @@ exponential mean follows the signal model of Gebraeel (2006). Lives scatter over
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
 from pydantic import Field
 
 from core.config import Config
-from simulator.wear.component import Path, life_grid
+from simulator.wear.component import Path, gamma_path, life_grid
 
 _KNOTS = 400
 _REACH = 2.5
@@ -47,13 +48,5 @@ class BearingWear(Config):
         nominal_s = self.life_h * 3600.0 * float(np.exp(self.scatter * draw.standard_normal()))
         grid = life_grid(_KNOTS, _REACH)
         mean = np.expm1(self.growth * grid) / np.expm1(self.growth)
-        rises = np.diff(mean)
-        if self.roughness > 0:
-            rises = draw.gamma(rises / self.roughness, self.roughness)
-        levels = np.concatenate([[0.0], np.cumsum(rises)])
-        levels[-1] = max(levels[-1], 1.0)
-        after = int(np.argmax(levels >= 1.0))
-        low, high = levels[after - 1], levels[after]
-        step_s = float(grid[1]) * nominal_s
-        life_s = step_s * (after - 1 + float((1.0 - low) / (high - low)))
-        return Path(step_s, levels, life_s, self.used * float(draw.random()) * life_s)
+        path = gamma_path(mean, self.roughness, float(grid[1]) * nominal_s, draw)
+        return replace(path, used_s=self.used * float(draw.random()) * path.life_s)

@@ -42,6 +42,21 @@ class Path:
         return min(max(low + (float(self.levels[knot + 1]) - low) * (at - knot), 0.0), 1.0)
 
 
+def gamma_path(mean: Floats, roughness: float, step_s: float, draw: np.random.Generator) -> Path:
+    """Return a path whose mean follows ``mean`` (knots ``step_s`` apart) and whose rises are gamma distributed.
+
+    ``roughness`` is the variance that a full life adds; 0 follows the mean exactly.
+    """
+    rises = np.diff(mean)
+    if roughness > 0:
+        rises = draw.gamma(rises / roughness, roughness)
+    levels = np.concatenate([[0.0], np.cumsum(rises)])
+    levels[-1] = max(levels[-1], 1.0)
+    after = int(np.argmax(levels >= 1.0))
+    low, high = levels[after - 1], levels[after]
+    return Path(step_s, levels, step_s * (after - 1 + float((1.0 - low) / (high - low))))
+
+
 class WearModel(Protocol):
     """Draws the wear of one life from its own generator. Same number of knots for every life."""
 

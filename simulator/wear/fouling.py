@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import Field
 
 from core.config import Config
-from simulator.wear.component import Path, life_grid
+from simulator.wear.component import Path, gamma_path, life_grid
 
 _KNOTS = 200
 _REACH = 3.0
@@ -36,12 +36,4 @@ class FoulingWear(Config):
         """Return the wear of one life."""
         nominal_s = self.life_h * 3600.0 * float(np.exp(self.scatter * draw.standard_normal()))
         grid = life_grid(_KNOTS, _REACH)
-        rises = np.diff(grid)
-        if self.roughness > 0:
-            rises = draw.gamma(rises / self.roughness, self.roughness)
-        levels = np.concatenate([[0.0], np.cumsum(rises)])
-        levels[-1] = max(levels[-1], 1.0)
-        after = int(np.argmax(levels >= 1.0))
-        low, high = levels[after - 1], levels[after]
-        step_s = float(grid[1]) * nominal_s
-        return Path(step_s, levels, step_s * (after - 1 + float((1.0 - low) / (high - low))))
+        return gamma_path(grid, self.roughness, float(grid[1]) * nominal_s, draw)
