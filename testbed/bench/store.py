@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import http.client
 import os
-import shutil
-import subprocess
 import tempfile
 import urllib.parse
 import urllib.request
@@ -23,25 +21,11 @@ from gateway.stores.extra import DrainStore
 from gateway.stores.influx import InfluxConfig, InfluxStore
 from gateway.stores.lines import row_lines
 from testbed.bench import load
-from wire.ports import free_port
+from testbed.bench.influxd import find_influxd, influxd
 
 Tell = Callable[[str], None]
 STREAMS = 500
 BATCH = 20_000
-_CONFIG = """
-reporting-disabled = true
-bind-address = "127.0.0.1:{rpc}"
-[meta]
-  dir = "{folder}/meta"
-[data]
-  dir = "{folder}/data"
-  wal-dir = "{folder}/wal"
-[monitor]
-  store-enabled = false
-[http]
-  bind-address = "127.0.0.1:{http}"
-  log-enabled = false
-"""
 
 
 def measure(rows: int, tell: Tell) -> dict[str, dict[str, float | str]]:
@@ -137,37 +121,8 @@ def server(folder: Path) -> Iterator[InfluxConfig | None]:
     if program is None:
         yield None
         return
-    port, rpc = free_port(), free_port()
-    file = folder / "influx.toml"
-    file.write_text(_CONFIG.format(folder=(folder / "influxd").as_posix(), http=port, rpc=rpc), encoding="utf-8")
-    with (folder / "influxd.log").open("wb") as log:
-        child = subprocess.Popen([program, "-config", str(file)], stdout=log, stderr=log)
-    try:
-        _wait(f"http://127.0.0.1:{port}", child)
-        yield InfluxConfig(url=f"http://127.0.0.1:{port}", token="user:password", bucket="")
-    finally:
-        child.terminate()
-        child.wait(10)
-
-
-def find_influxd() -> str | None:
-    """Return the path of an influxd program, None where there is none."""
-    cached = Path.home() / ".cache" / "iiot-testbed" / "bin" / "influxd"
-    return os.environ.get("IIOT_INFLUXD") or shutil.which("influxd") or (str(cached) if cached.exists() else None)
-
-
-def _wait(url: str, child: subprocess.Popen[bytes]) -> None:
-    import time
-
-    for _ in range(300):
-        try:
-            with urllib.request.urlopen(f"{url}/ping", timeout=1):
-                return
-        except OSError:
-            if child.poll() is not None:
-                break
-            time.sleep(0.1)
-    raise RunError("influxd did not start")
+    with influxd(program, folder) as url:
+        yield InfluxConfig(url=url, token="user:password", bucket="")
 
 
 @contextmanager
