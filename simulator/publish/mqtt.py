@@ -35,7 +35,6 @@ from wire.trace import trace_of
 
 Connection = Literal["area", "node", "own"]
 _NODE_SUFFIX = "-node"
-_NO_END = 1 << 62
 _TRACES = 10_000
 #: announced by every device here: without it nobody would ask for missing rows
 REPLAY = CommandSpec(
@@ -265,16 +264,9 @@ class MqttPublisher:
             self._on_command(command)
 
     def _replay(self, command: Command) -> None:
-        """Send kept rows again; ``stream`` by name, ``from`` and ``to`` are row numbers, both included."""
+        """Send kept rows again."""
         link = self._link_of[command.device]
-        path = f"{command.device}/{command.args.get('stream', '')}"
-        try:
-            first, last = int(command.args.get("from", 0)), int(command.args.get("to", _NO_END))
-            sid = int(command.args["sid"]) if "sid" in command.args else None
-        except ValueError:
-            self._answer(command, "refused", "from, to and sid are row numbers")
-            return
-        found = self._ring.find(path, first, last, sid)
+        found, status, detail = self._ring.asked(command)
         for message in found:
             route = self._route(message.stream)
             if route.air is None:
@@ -282,10 +274,7 @@ class MqttPublisher:
             else:
                 route.air.put(replace(parcel(route, message), qos=1), confirmed=True)
         self.metrics.count("messages_replayed", len(found))
-        if found:
-            self._answer(command, "done", f"rows {max(first, found[0].first)} to {min(last, found[-1].last)}")
-        else:
-            self._answer(command, "failed", "these rows are not kept any more")
+        self._answer(command, status, detail)
 
     def _answer(self, command: Command, status: Status, detail: str) -> None:
         result = CommandResult(command.id, command.device, status, detail, wall_ns())

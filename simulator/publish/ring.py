@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 
+from core.command import Command, Status
 from wire.codec_rows_out import Outgoing
+
+_NO_END = 1 << 62
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,3 +47,19 @@ class Ring:
             for kept in self._streams.get(path, ())
             if kept.message.last >= first and kept.message.first <= last and sid in (None, kept.message.sid)
         ]
+
+    def asked(self, command: Command) -> tuple[list[Outgoing], Status, str]:
+        """Return what a ``replay`` asks for, and the answer to it.
+
+        ``stream`` by name, ``from`` and ``to`` are row numbers, both included; ``sid`` bounds it to one start.
+        """
+        args = command.args
+        try:
+            first, last = int(args.get("from", 0)), int(args.get("to", _NO_END))
+            sid = int(args["sid"]) if "sid" in args else None
+        except (ValueError, OverflowError):
+            return [], "refused", "from, to and sid are row numbers"
+        found = self.find(f"{command.device}/{args.get('stream', '')}", first, last, sid)
+        if not found:
+            return [], "failed", "these rows are not kept any more"
+        return found, "done", f"rows {max(first, found[0].first)} to {min(last, found[-1].last)}"

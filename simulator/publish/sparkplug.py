@@ -34,7 +34,6 @@ from wire.sparkplug.names import group_of
 from wire.sparkplug.payload import Metric, Payload
 
 _LIFE = 30 * NS
-_NO_END = 1 << 62
 
 
 class SparkplugPublisherConfig(MqttConfig):
@@ -209,24 +208,14 @@ class SparkplugPublisher:
         )
 
     def _replay(self, command: Command) -> None:
-        """Send kept rows again; ``stream`` by name, ``from`` and ``to`` are row numbers, both included."""
-        name = str(command.args.get("stream", ""))
-        try:
-            first, last = int(command.args.get("from", 0)), int(command.args.get("to", _NO_END))
-            sid = int(command.args["sid"]) if "sid" in command.args else None
-        except (ValueError, OverflowError):
-            self._answer(command, "refused", "from, to and sid are row numbers")
-            return
-        found = self._ring.find(f"{command.device}/{name}", first, last, sid)
+        """Send kept rows again, marked as historical."""
+        found, status, detail = self._ring.asked(command)
+        device, stream = command.device.rpartition("/")[2], str(command.args.get("stream", ""))
         for kept in found:
             rows = unpack(kept.payload, self.catalog.layout)
-            device = command.device.rpartition("/")[2]
-            self._put(command.device, Piece(device, name, rows, historical=True))
+            self._put(command.device, Piece(device, stream, rows, historical=True))
         self.metrics.count("messages_replayed", len(found))
-        if found:
-            self._answer(command, "done", f"rows {max(first, found[0].first)} to {min(last, found[-1].last)}")
-        else:
-            self._answer(command, "failed", "these rows are not kept any more")
+        self._answer(command, status, detail)
 
     def _answer(self, command: Command, status: Status, detail: str) -> None:
         self._tell(CommandResult(command.id, command.device, status, detail, wall_ns()))
