@@ -21,11 +21,12 @@ from core.config import Duration
 from core.errors import DecodeError
 from core.metrics import Metrics
 from core.ports import OnCommand
-from core.spec import CommandSpec, DeviceSpec, Name
+from core.spec import DeviceSpec
 from simulator.network import Lane, Network
 from simulator.publish.airs import Airs, Route, parcel
 from simulator.publish.link import Link
-from simulator.publish.ring import Ring
+from simulator.publish.nodes import shared_nodes
+from simulator.publish.ring import Ring, with_replay
 from wire import topics
 from wire.codec_command import decode_command, encode_event, encode_result
 from wire.codec_rows_out import Outgoing, encode_batch
@@ -34,12 +35,7 @@ from wire.session import SECOND, Message, MqttConfig, OpenSession, Qos, client_i
 from wire.trace import trace_of
 
 Connection = Literal["area", "node", "own"]
-_NODE_SUFFIX = "-node"
 _TRACES = 10_000
-#: announced by every device here: without it nobody would ask for missing rows
-REPLAY = CommandSpec(
-    "replay", {"stream": "1", "sid": "1", "from": "1", "to": "1"}, Name("행 다시 보내기", "Send rows again")
-)
 
 
 class MqttPublisherConfig(MqttConfig):
@@ -188,8 +184,7 @@ class MqttPublisher:
     def _replaying(self, device: DeviceSpec) -> DeviceSpec:
         """Return a device that announces ``replay`` if its rows are kept."""
         lane = self._lane(device.path)
-        others = tuple(c for c in device.commands if c.name != REPLAY.name)
-        return replace(device, commands=(*others, REPLAY) if lane is None or lane.replay else others)
+        return with_replay(device, lane is None or lane.replay)
 
     def _send(self, batch: Batch, sent_ms: float | None, kept: bool) -> None:
         """Encode rows and send them, or only keep them for ``replay``."""
@@ -279,12 +274,3 @@ class MqttPublisher:
     def _answer(self, command: Command, status: Status, detail: str) -> None:
         result = CommandResult(command.id, command.device, status, detail, wall_ns())
         self._link_of[command.device].queue(topics.of_device(command.device, "result"), encode_result(result))
-
-
-def shared_nodes(devices: Sequence[DeviceSpec]) -> list[DeviceSpec]:
-    """Return devices with the node that one connection for each area makes them part of."""
-    nodes: dict[tuple[str, str], set[str]] = {}
-    for device in devices:
-        nodes.setdefault((device.site, device.area), set()).add(device.node)
-    shared = {area: names.pop() if len(names) == 1 else area[1] + _NODE_SUFFIX for area, names in nodes.items()}
-    return [replace(device, node=shared[device.site, device.area]) for device in devices]

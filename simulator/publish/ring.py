@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from core.command import Command, Status
+from core.spec import CommandSpec, DeviceSpec, Name
 from wire.codec_rows_out import Outgoing
 
 _NO_END = 1 << 62
+#: announced by every device here: without it nobody would ask for missing rows
+REPLAY = CommandSpec(
+    "replay", {"stream": "1", "sid": "1", "from": "1", "to": "1"}, Name("행 다시 보내기", "Send rows again")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,3 +68,9 @@ class Ring:
         if not found:
             return [], "failed", "these rows are not kept any more"
         return found, "done", f"rows {max(first, found[0].first)} to {min(last, found[-1].last)}"
+
+
+def with_replay(device: DeviceSpec, keeps: bool = True) -> DeviceSpec:
+    """Return a device that announces ``replay`` if its rows are kept, and only then."""
+    others = tuple(command for command in device.commands if command.name != REPLAY.name)
+    return replace(device, commands=(*others, REPLAY) if keeps else others)

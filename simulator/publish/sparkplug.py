@@ -23,8 +23,8 @@ from core.ports import OnCommand
 from core.spec import DeviceSpec
 from simulator.publish.edge import EdgeNode
 from simulator.publish.edge_rows import Piece
-from simulator.publish.mqtt import REPLAY, shared_nodes
-from simulator.publish.ring import Ring
+from simulator.publish.nodes import shared_nodes
+from simulator.publish.ring import REPLAY, Ring, with_replay
 from wire.codec_command import encode_event, encode_result
 from wire.codec_rows_out import Outgoing
 from wire.mqtt import open_mqtt
@@ -97,7 +97,7 @@ class SparkplugPublisher:
         known = list(devices) if self.config.connection == "node" else shared_nodes(devices)
         for device in known:
             edge = self._edge(device)
-            edge.add(replace(device, commands=(*(c for c in device.commands if c.name != REPLAY.name), REPLAY)))
+            edge.add(with_replay(device))
             self._edge_of[device.path] = edge
             edge.start()
 
