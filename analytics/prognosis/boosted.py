@@ -10,44 +10,24 @@ from pydantic import Field
 
 from analytics.prognosis.boosting import BoostingConfig, Floats
 from analytics.prognosis.failure import FailureModel
+from analytics.prognosis.horizon import HorizonConfig
 from analytics.prognosis.remaining_life import RemainingLife
 from analytics.threads import limit_threads
-from core.clock import NS
-from core.config import Config, Duration
 from core.ports import Outlook
 
 
-class BoostedConfig(Config):
-    """Settings of the prognoser.
+class BoostedConfig(HorizonConfig):
+    """Settings of the prognoser, beside those of all.
 
     Attributes
     ----------
-    horizon
-        Span within which the chance to fail is told.
-    cap
-        Largest remaining life that is told apart; 0: five horizons.
-    confidence
-        Coverage of the remaining-life interval.
     min_failures
         Observed failures below which training is refused.
     """
 
     kind: Literal["boosted"] = "boosted"
-    horizon: Duration = 24 * 3600 * NS
-    cap: Duration = 0
-    confidence: float = Field(default=0.9, gt=0.5, lt=1)
     min_failures: int = Field(default=20, ge=2)
     trees: BoostingConfig = BoostingConfig()
-
-    @property
-    def horizon_s(self) -> float:
-        """Horizon in s."""
-        return self.horizon / NS
-
-    @property
-    def cap_s(self) -> float:
-        """Cap of remaining life in s."""
-        return (self.cap or 5 * self.horizon) / NS
 
     @property
     def folds(self) -> int:

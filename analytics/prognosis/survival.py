@@ -18,36 +18,22 @@ from pydantic import Field
 
 from analytics.features import age_column
 from analytics.prognosis.boosting import Floats, deal
-from core.clock import NS
-from core.config import Config, Duration
+from analytics.prognosis.horizon import HorizonConfig
 from core.errors import ModelError
 from core.ports import Outlook
 
 _EDGE = 1e-4
 
 
-class SurvivalConfig(Config):
-    """Settings of the age-based prognoser; see :class:`analytics.prognosis.boosted.BoostedConfig`.
+class SurvivalConfig(HorizonConfig):
+    """Settings of the age-based prognoser; see :class:`analytics.prognosis.horizon.HorizonConfig`.
 
     ``folds`` deals groups into parts whose figures come from the curve of the others.
     """
 
     kind: Literal["survival"] = "survival"
-    horizon: Duration = 24 * 3600 * NS
-    cap: Duration = 0
-    confidence: float = Field(default=0.9, gt=0.5, lt=1)
     min_failures: int = Field(default=5, ge=2)
     folds: int = Field(default=3, ge=2)
-
-    @property
-    def horizon_s(self) -> float:
-        """Horizon in s."""
-        return self.horizon / NS
-
-    @property
-    def cap_s(self) -> float:
-        """Cap of remaining life in s."""
-        return (self.cap or 5 * self.horizon) / NS
 
     def build(self, seed: int) -> Survival:
         """Return an untrained prognoser."""
