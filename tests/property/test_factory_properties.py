@@ -29,7 +29,6 @@ FAULTS = {
 }
 quick = settings(
     max_examples=6,
-    derandomize=True,  # the same worlds every time: these bounds are statistical
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
     phases=[Phase.explicit, Phase.generate],
@@ -160,10 +159,10 @@ def test_the_kth_life_is_the_same_under_every_policy(faults: Any, todo: Any) -> 
 )
 def test_energy_counters_are_the_integral_of_power(fault: str, speed: float, seed: int) -> None:
     kinds = {"fan": ("imbalance", "filter_clogged"), "pump": ("blocked_suction",), "compressor": ("air_leak",)}
-    parts = {"life_h": 1e6}
+    # what the machine takes counts here, not the calibration error of its power meter
+    same = {"area": "u", "bearing": {"life_h": 1e6}, "sensors": {"power": {"gain": 0}}}
     hall = {
-        "domain": "factory", "site": "s",
-        "equipment": [{"kind": kind, "area": "u", "bearing": parts} for kind in kinds],
+        "domain": "factory", "site": "s", "equipment": [{"kind": kind, **same} for kind in kinds],
     }  # fmt: skip
     hit = [{"at": 0, "device": f"{k}-01", "fault": fault} for k, known in kinds.items() if fault in known]
     sampling = Sampling(31 * NS, 600 * NS, NS)  # no multiple of the compressor's cycle
@@ -172,7 +171,7 @@ def test_energy_counters_are_the_integral_of_power(fault: str, speed: float, see
         world.apply(command(f"s/u/{kind}-01", "set_speed", factor=speed), world.now)
     rows = collect(world, HOURS * H, step=6 * H)
     # the counter follows the mean load, the power also the demand of the hour, which a compressor feels most
-    for kind, stream, bound in (("fan", "airflow", 0.03), ("pump", "process", 0.03), ("compressor", "air", 0.12)):
+    for kind, stream, bound in (("fan", "airflow", 0.02), ("pump", "process", 0.02), ("compressor", "air", 0.08)):
         x = rows[f"s/u/{kind}-01/{stream}"][2]
         columns = world.catalog.layout(f"{kind}.{stream}").columns
         power, energy = x[:, columns.index("power")], x[:, columns.index("energy")]
